@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`ccabridge run`: boots a machine and reports how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from machine.config.loader import MachineConfig
+    from machine.end import End
+    from machine.machine import Machine
+
+HELP = "boot a machine: a machine file, a shipped name, or an ELF to run as a realm"
+DEFAULT_MACHINE = "hello-realm"
+
+
+def rewrite(argv: list[str]) -> list[str]:
+    """`--trace` alone means all events; it never swallows the machine that follows it."""
+    return ["--trace=*" if word == "--trace" else word for word in argv]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "machine", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload"
+    )
+    parser.add_argument(
+        "-s",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of the machine file, e.g. -s memory.dram.size=1G",
+    )
+    parser.add_argument(
+        "--load",
+        action="append",
+        default=[],
+        metavar="FILE[@ADDR]",
+        help="load a file into Normal-world memory: an ELF at its own addresses, anything else at ADDR",
+    )
+    parser.add_argument("--entry", metavar="ADDR", help="first instruction of the Normal world")
+    parser.add_argument(
+        "--trace",
+        metavar="GLOB",
+        help="print events as they happen: all, or those matching, e.g. --trace='rmi_*,gpf'",
+    )
+    parser.add_argument(
+        "--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="end with one line of JSON instead of the summary"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="wall time and progress, to standard error"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    from bridge.errors import UserError
+    from machine.machine import Machine
+    from machine.trace import Tracer
+
+    if args.timeout is not None and not 0 < args.timeout < 1e9:
+        raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
+    config = _configure(args)
+    lines = sys.stdout
+    machine = Machine(config, lines.write)
+    if args.trace:
+        machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], lines.write))
+    try:
+        end = _run(machine, args.timeout, args.verbose)
+        _report(machine, end, as_json=args.json)
+    finally:
+        machine.close()
+    return end.code
+
+
+def _configure(args: argparse.Namespace) -> MachineConfig:
+    from machine.config.loader import load
+
+    extra: dict[str, Any] = {}
+    name = args.machine
+    if _is_elf(name):
+        realm = {"name": "payload", "image": _absolute(name)}
+        extra["realms"] = [realm]
+        name = DEFAULT_MACHINE
+    for number, text in enumerate(args.load):
+        file, at, address = text.rpartition("@") if "@" in text else (text, "", "")
+        entry: dict[str, Any] = {"file": file if file.startswith("firmware:") else _absolute(file)}
+        if at:
+            entry["at"] = address
+        extra.setdefault("load", {})[f"load{number}"] = entry
+    if args.entry is not None:
+        extra["boot"] = {"entry": args.entry}
+    return load(name, args.set, extra=extra or None)
+
+
+def _absolute(path: str) -> str:
+    import os
+
+    return os.path.abspath(path)
+
+
+def _is_elf(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
+
+
+def _run(machine: Machine, timeout: float | None, verbose: bool) -> End:
+    import signal
+    import time
+
+    from machine.end import TIMEOUT, End
+
+    def expired(_signal: int, _frame: object) -> None:
+        raise TimeoutError
+
+    start = time.monotonic()
+    previous = signal.signal(signal.SIGALRM, expired) if timeout else None
+    try:
+        if timeout:
+            signal.setitimer(signal.ITIMER_REAL, timeout)
+        try:
+            end = machine.run()
+        except TimeoutError:
+            end = End(TIMEOUT, f"no end within {timeout:g} s of wall time", core=machine.running)
+    finally:
+        if timeout:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+    if verbose:
+        took = time.monotonic() - start
+        rate = machine.board.insns / took / 1e6 if took else 0
+        print(f"ccabridge: {took:.3f} s of wall time, {rate:.0f} M instructions/s", file=sys.stderr)
+    return end
+
+
+def _report(machine: Machine, end: End, *, as_json: bool) -> None:
+    from machine.end import GUEST_EXIT
+
+    abnormal = end.kind != GUEST_EXIT
+    if as_json:
+        import json
+
+        from machine.postmortem import as_dict
+
+        print(json.dumps(as_dict(machine, end)))
+        return
+    if abnormal:
+        from machine.postmortem import report
+
+        for line in report(machine, end):
+            print(line)
+    calls = machine.calls
+    ns = machine.virtual_ns
+    print(
+        f"ccabridge: {machine.board.insns:,} instructions in {ns / 1e6:.3f} ms of virtual time; "
+        f"{calls.total('RMI'):,} RMI, {calls.total('RSI'):,} RSI, {calls.total('PSCI'):,} PSCI calls"
+    )
+    print(f"ccabridge: {end.kind} {end.code}: {end.reason}")

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine's shared state and its cores, as Python objects over the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.memory import PhysicalMemory
+from bridge.pas import PAS
+from bridge.plugin import ffi, lib
+
+NEVER = (1 << 64) - 1
+
+
+class EngineError(Exception):
+    """The engine refused something it should not: a model bug."""
+
+
+def sysreg(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
+    """The 16-bit encoding of a system register: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0]."""
+    return op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+
+
+class Board:
+    """What all cores share: RAM, the GPT's registers and virtual time (retired instructions)."""
+
+    def __init__(self, memory: PhysicalMemory, *, cntfrq: int, rate: int) -> None:
+        self.memory = memory
+        self.handle: Any = ffi.gc(lib.cca_machine_new(cntfrq, rate), lib.cca_machine_free)
+        self._buffers: list[Any] = []
+        self._bad = ffi.new("uint64_t *")
+        for region in memory:
+            buffer = ffi.from_buffer(region.mapping)
+            if lib.cca_machine_add_ram(self.handle, region.base, region.size, buffer) != 0:
+                raise EngineError(f"RAM region {region.name} at {region.base:#x} does not fit")
+            self._buffers.append(buffer)
+
+    def set_gpt(self, base: int, *, pps_bits: int, l0_bits: int, pgs_bits: int) -> None:
+        """Turns the granule protection check on: GPTBR_EL3 and GPCCR_EL3."""
+        lib.cca_machine_set_gpt(self.handle, base, pps_bits, l0_bits, pgs_bits)
+
+    @property
+    def insns(self) -> int:
+        return int(lib.cca_insns(self.handle))
+
+    @property
+    def ticks(self) -> int:
+        """The system counter."""
+        return int(lib.cca_ticks(self.handle))
+
+    def set_limit(self, insns: int) -> None:
+        """Stop with LIMIT once so many instructions have been retired; 0 for no limit."""
+        lib.cca_set_limit(self.handle, insns)
+
+    def granule_changed(self, pa: int) -> None:
+        """The GPI of a granule changed: no core may keep a translation to it."""
+        lib.cca_granule_changed(self.handle, pa)
+
+    def memory_written(self, pa: int, size: int) -> None:
+        """Memory changed behind the cores' back: no core may keep code translated from it."""
+        lib.cca_memory_written(self.handle, pa, size)
+
+    def zero(self, pa: int, size: int) -> None:
+        if lib.cca_memory_zero(self.handle, pa, size) != 0:
+            raise EngineError(f"wiping {pa:#x}: not RAM")
+
+    def refused(self, pa: int, size: int, pas: PAS) -> int | None:
+        """The first address of [pa, pa + size) that `pas` may not access or that is not RAM; None when all may."""
+        if lib.cca_check(self.handle, pa, size, pas, self._bad):
+            return int(self._bad[0])
+        return None
+
+
+class Core:
+    """One execution context: an engine, its registers, its translations.
+
+    `run` returns the exit reason as an int (see `bridge.exits.Reason`); `exit` is the plugin's exit structure.
+    """
+
+    __slots__ = ("_events", "_scratch", "_timer", "board", "exit", "handle", "name")
+
+    def __init__(
+        self,
+        board: Board,
+        name: str,
+        *,
+        pas: PAS,
+        el: int,
+        mpidr: int,
+        pa_bits: int,
+        seed: int,
+        stage2: bool = False,
+        vttbr: int = 0,
+        vtcr: int = 0,
+        hcr: int = 0,
+        hafdbs: int = 0,
+        pauth: bool = False,
+        semihosting: bool = False,
+        irq_exits: bool = False,
+        tcg_megabytes: int = 64,
+    ) -> None:
+        config = ffi.new("struct cca_core_config *")
+        config.pas = pas
+        config.el = el
+        config.mpidr = mpidr
+        config.pa_bits = pa_bits
+        config.seed = seed
+        config.stage2 = stage2
+        config.vttbr = vttbr
+        config.vtcr = vtcr
+        config.hcr = hcr
+        config.hafdbs = hafdbs
+        config.pauth = pauth
+        config.semihosting = semihosting
+        config.irq_exits = irq_exits
+        config.tcg_megabytes = tcg_megabytes
+        self.board = board
+        self.name = name
+        self.handle: Any = lib.cca_core_new(board.handle, config)
+        if self.handle == ffi.NULL:
+            raise EngineError("out of memory")
+        error = ffi.string(lib.cca_core_error(self.handle)).decode()
+        if error:
+            lib.cca_core_free(self.handle)
+            raise EngineError(f"{name}: {error}")
+        self.exit: Any = lib.cca_core_exit(self.handle)
+        self._scratch = ffi.new("uint64_t[31]")
+        self._timer = ffi.new("struct cca_timer *")
+        self._events = ffi.new("struct cca_event[256]")
+
+    def close(self) -> None:
+        """Frees the engine; the core must not be used afterwards."""
+        if self.handle != ffi.NULL:
+            lib.cca_core_free(self.handle)
+            self.handle = ffi.NULL
+
+    def run(self, slice_insns: int = NEVER) -> int:
+        return int(lib.cca_run(self.handle, slice_insns))
+
+    def get_x(self, first: int, count: int) -> list[int]:
+        lib.cca_get_x(self.handle, first, count, self._scratch)
+        values: list[int] = ffi.unpack(self._scratch, count)
+        return values
+
+    def set_x(self, first: int, values: Sequence[int]) -> None:
+        lib.cca_set_x(self.handle, first, len(values), values)
+
+    @property
+    def pc(self) -> int:
+        return int(lib.cca_get_pc(self.handle))
+
+    @pc.setter
+    def pc(self, value: int) -> None:
+        lib.cca_set_pc(self.handle, value)
+
+    @property
+    def sp(self) -> int:
+        return int(lib.cca_get_sp(self.handle))
+
+    @property
+    def pstate(self) -> int:
+        return int(lib.cca_get_pstate(self.handle))
+
+    @pstate.setter
+    def pstate(self, value: int) -> None:
+        lib.cca_set_pstate(self.handle, value)
+
+    def get_sysreg(self, encoding: int) -> int:
+        return int(lib.cca_get_sysreg(self.handle, encoding))
+
+    def set_sysreg(self, encoding: int, value: int) -> None:
+        if lib.cca_set_sysreg(self.handle, encoding, value) != 0:
+            raise EngineError(f"{self.name}: the engine has no system register {encoding:#06x}")
+
+    def set_id(self, encoding: int, value: int) -> None:
+        """What an ID register (op0=3, op1=0, CRn=0) reads as in this context."""
+        lib.cca_set_id(self.handle, encoding, value)
+
+    def translate(self, va: int, access: int = 0) -> tuple[int, int] | None:
+        """(PA, PAS) of a VA in the current regime, or None where it faults.  access: 0 read, 1 write, 2 fetch."""
+        out = ffi.new("uint64_t *"), ffi.new("uint32_t *"), ffi.new("uint32_t *"), ffi.new("uint32_t *")
+        if not lib.cca_translate_va(self.handle, va, access, *out):
+            return None
+        return int(out[0][0]), int(out[1][0])
+
+    def timer(self, *, virtual: bool) -> tuple[int, int]:
+        """(CTL with ISTATUS, CVAL) of CNTV or CNTP."""
+        lib.cca_get_timer(self.handle, virtual, self._timer)
+        return int(self._timer.ctl), int(self._timer.cval)
+
+    def timer_asserted(self, *, virtual: bool) -> bool:
+        return bool(lib.cca_timer_asserted(self.handle, virtual))
+
+    def inject(self, el: int, esr: int, far: int | None) -> None:
+        """Takes a synchronous exception to `el` from the present PC and PSTATE."""
+        lib.cca_inject(self.handle, el, esr, far is not None, far or 0)
+
+    def events(self) -> list[tuple[int, int, int, int, int, int]]:
+        """(kind, el, pc, a, b, insns) of the trace events since the last call; empty unless tracing."""
+        count = lib.cca_events(self.handle, self._events, 256)
+        return [(e.kind, e.el, e.pc, e.a, e.b, e.insns) for e in self._events[0:count]]
+
+    def trace(self, on: bool) -> None:
+        lib.cca_trace(self.handle, on)
+
+    @property
+    def insns(self) -> int:
+        """Instructions retired by this context."""
+        return int(lib.cca_core_insns(self.handle))

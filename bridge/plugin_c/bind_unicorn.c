@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one file that knows Unicorn (2.1.4). Every odd-looking step here answers an observed behaviour of that
+ * engine, which docs/engine.md lists.
+ */
+#define _POSIX_C_SOURCE 200809L /* setenv */
+
+#include "engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <unicorn/unicorn.h>
+
+struct cca_engine {
+    uc_engine *uc;
+    cca_core *core;
+    uc_context *context;   /* this engine's own scratch copy, never restored */
+    uint64_t drop_pa;      /* page whose code is being dropped: the fill hook answers identity for it */
+    bool dropping;
+    bool faulted;          /* the fill hook refused a translation since the last start */
+};
+
+/* Offset of CPUARMState.exception inside a context copy, found once by provoking a known syndrome. */
+static size_t syndrome_offset;
+
+enum { PROBE_SYNDROME = 0x5E001234 }; /* EC 0x17 (SMC64), IL, imm16 0x1234 */
+
+static uc_arm64_cp_reg cp_of(uint32_t encoding)
+{
+    uc_arm64_cp_reg cp;
+    memset(&cp, 0, sizeof cp);
+    cp.op0 = encoding >> 14;
+    cp.op1 = (encoding >> 11) & 7;
+    cp.crn = (encoding >> 7) & 15;
+    cp.crm = (encoding >> 3) & 15;
+    cp.op2 = encoding & 7;
+    return cp;
+}
+
+static bool hook_fill(uc_engine *uc, uint64_t vaddr, uc_mem_type type, uc_tlb_entry *result, void *user)
+{
+    struct cca_engine *e = user;
+    (void)uc;
+    if (e->dropping) {
+        result->paddr = e->drop_pa;
+        result->perms = UC_PROT_READ | UC_PROT_EXEC;
+        return (vaddr & ~0xFFFull) == e->drop_pa;
+    }
+    enum cca_access access = type == UC_MEM_FETCH ? CCA_FETCH : type == UC_MEM_WRITE ? CCA_WRITE : CCA_READ;
+    uint64_t pa;
+    uint8_t prot;
+    if (!cca_on_fill(e->core, vaddr, access, &pa, &prot)) {
+        e->faulted = true;
+        return false;
+    }
+    result->paddr = pa;
+    result->perms = ((prot & CCA_PROT_R) ? UC_PROT_READ : 0) | ((prot & CCA_PROT_W) ? UC_PROT_WRITE : 0) |
+                    ((prot & CCA_PROT_X) ? UC_PROT_EXEC : 0);
+    return true;
+}
+
+static void hook_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct cca_engine *e = user;
+    (void)uc;
+    cca_on_block(e->core, address, size);
+}
+
+static void hook_intr(uc_engine *uc, uint32_t number, void *user)
+{
+    struct cca_engine *e = user;
+    (void)uc;
+    enum cca_exception kind;
+    switch (number) {
+    case 1: kind = CCA_EXC_UNDEF; break;
+    case 2: kind = CCA_EXC_SVC; break;
+    case 3: kind = CCA_EXC_OTHER; break;
+    case 4: kind = CCA_EXC_ALIGNMENT; break;
+    case 7: kind = CCA_EXC_BRK; break;
+    case 11: kind = CCA_EXC_HVC; break;
+    case 12:
+    case 13: kind = CCA_EXC_SMC; break;
+    default: kind = CCA_EXC_OTHER; break;
+    }
+    cca_on_exception(e->core, kind);
+}
+
+static uint32_t sys_common(struct cca_engine *e, uc_arm64_reg reg, const uc_arm64_cp_reg *cp, bool read)
+{
+    unsigned rt = reg == UC_ARM64_REG_XZR ? 31 : reg == UC_ARM64_REG_X29 ? 29 : reg == UC_ARM64_REG_X30 ? 30
+                : (unsigned)(reg - UC_ARM64_REG_X0);
+    uint32_t encoding = CCA_SYSREG(cp->op0, cp->op1, cp->crn, cp->crm, cp->op2);
+    return cca_on_sysreg(e->core, encoding, read, rt, cp->val);
+}
+
+static uint32_t hook_read(uc_engine *uc, uc_arm64_reg reg, const uc_arm64_cp_reg *cp, void *user)
+{
+    (void)uc;
+    return sys_common(user, reg, cp, true);
+}
+
+static uint32_t hook_write(uc_engine *uc, uc_arm64_reg reg, const uc_arm64_cp_reg *cp, void *user)
+{
+    (void)uc;
+    return sys_common(user, reg, cp, false);
+}
+
+static void probe_intr(uc_engine *uc, uint32_t number, void *user)
+{
+    struct cca_engine *e = user;
+    (void)number;
+    if (syndrome_offset == 0 && uc_context_save(uc, e->context) == UC_ERR_OK) {
+        /* the context object starts with its own header; the register copy follows */
+        const unsigned char *p = (const unsigned char *)e->context;
+        size_t n = uc_context_size(uc);
+        for (size_t i = 0; i + 4 <= n; i += 4) {
+            uint32_t v;
+            memcpy(&v, p + i, 4);
+            if (v == PROBE_SYNDROME) {
+                syndrome_offset = i;
+                break;
+            }
+        }
+    }
+    uc_emu_stop(uc);
+}
+
+static bool probe_fill(uc_engine *uc, uint64_t vaddr, uc_mem_type type, uc_tlb_entry *result, void *user)
+{
+    (void)uc, (void)type, (void)user;
+    result->paddr = vaddr;
+    result->perms = UC_PROT_READ | UC_PROT_EXEC;
+    return true;
+}
+
+/* Runs one SMC #0x1234 in a page that is mapped for this alone. */
+static uc_err find_syndrome(struct cca_engine *e)
+{
+    static const uint32_t code[1024] = {0xD4024683}; /* smc #0x1234 */
+    uint64_t at = 0xFFFFFFF000ull;
+    uc_hook h1, h2;
+    uc_err err = uc_mem_map(e->uc, at, 0x1000, UC_PROT_READ | UC_PROT_EXEC);
+    if (err == UC_ERR_OK) err = uc_mem_write(e->uc, at, code, sizeof code);
+    if (err == UC_ERR_OK) err = uc_hook_add(e->uc, &h1, UC_HOOK_INTR, (void *)probe_intr, e, 1, 0);
+    if (err == UC_ERR_OK) err = uc_hook_add(e->uc, &h2, UC_HOOK_TLB_FILL, (void *)probe_fill, e, 1, 0);
+    if (err == UC_ERR_OK) err = uc_emu_start(e->uc, at, 0, 0, 0);
+    if (err == UC_ERR_OK) err = uc_hook_del(e->uc, h1);
+    if (err == UC_ERR_OK) err = uc_hook_del(e->uc, h2);
+    if (err == UC_ERR_OK) err = uc_ctl_flush_tlb(e->uc);
+    if (err == UC_ERR_OK) err = uc_ctl_flush_tb(e->uc);
+    if (err == UC_ERR_OK) err = uc_mem_unmap(e->uc, at, 0x1000);
+    if (err == UC_ERR_OK && syndrome_offset == 0) err = UC_ERR_EXCEPTION;
+    return err;
+}
+
+struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, char *errbuf, size_t errlen)
+{
+    struct cca_engine *e = calloc(1, sizeof *e);
+    uc_hook h;
+    uc_err err;
+    const char *step = "calloc";
+    if (e == NULL) {
+        snprintf(errbuf, errlen, "out of memory");
+        return NULL;
+    }
+    e->core = c;
+    /* without it, asking for a register that the engine lacks prints a warning and claims success */
+    setenv("UC_IGNORE_REG_BREAK", "1", 1);
+    unsigned major, minor;
+    uc_version(&major, &minor);
+    if (major != 2) {
+        snprintf(errbuf, errlen, "libunicorn %u.%u is not version 2", major, minor);
+        free(e);
+        return NULL;
+    }
+#define TRY(what, call)          \
+    step = what;                 \
+    err = (call);                \
+    if (err != UC_ERR_OK) goto fail
+    TRY("uc_open", uc_open(UC_ARCH_ARM64, UC_MODE_ARM, &e->uc));
+    TRY("cpu model", uc_ctl_set_cpu_model(e->uc, UC_CPU_ARM64_MAX));
+    TRY("page size", uc_ctl_set_page_size(e->uc, 4096));
+    TRY("tcg buffer", uc_ctl_set_tcg_buffer_size(e->uc, tcg_megabytes << 20));
+    TRY("tlb mode", uc_ctl_tlb_mode(e->uc, UC_TLB_VIRTUAL));
+    TRY("exits", uc_ctl_exits_enable(e->uc));
+    TRY("context", uc_context_alloc(e->uc, &e->context));
+    /* SCR_EL3 = NS, SMD clear, HCE, RW; APK, API so that pointer authentication does not trap to an EL3 we are */
+    if (!engine_set_sysreg(e, CCA_SYSREG(3, 6, 1, 1, 0), 0x501 | (3u << 16))) {
+        step = "SCR_EL3";
+        err = UC_ERR_ARG;
+        goto fail;
+    }
+    engine_set_pstate(e, 0x3C5);
+    if (syndrome_offset == 0) {
+        TRY("syndrome probe", find_syndrome(e));
+    }
+    TRY("fill hook", uc_hook_add(e->uc, &h, UC_HOOK_TLB_FILL, (void *)hook_fill, e, 1, 0));
+    TRY("block hook", uc_hook_add(e->uc, &h, UC_HOOK_BLOCK, (void *)hook_block, e, 1, 0));
+    TRY("exception hook", uc_hook_add(e->uc, &h, UC_HOOK_INTR, (void *)hook_intr, e, 1, 0));
+    TRY("mrs hook", uc_hook_add(e->uc, &h, UC_HOOK_INSN, (void *)hook_read, e, 1, 0, UC_ARM64_INS_MRS));
+    TRY("msr hook", uc_hook_add(e->uc, &h, UC_HOOK_INSN, (void *)hook_write, e, 1, 0, UC_ARM64_INS_MSR));
+    TRY("sys hook", uc_hook_add(e->uc, &h, UC_HOOK_INSN, (void *)hook_write, e, 1, 0, UC_ARM64_INS_SYS));
+#undef TRY
+    return e;
+fail:
+    snprintf(errbuf, errlen, "%s: %s", step, uc_strerror(err));
+    engine_close(e);
+    return NULL;
+}
+
+void engine_close(struct cca_engine *e)
+{
+    if (e == NULL) return;
+    if (e->context) uc_context_free(e->context);
+    if (e->uc) uc_close(e->uc);
+    free(e);
+}
+
+int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host)
+{
+    return uc_mem_map_ptr(e->uc, pa, size, UC_PROT_ALL, host) == UC_ERR_OK ? 0 : -1;
+}
+
+enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
+{
+    e->faulted = false;
+    uc_err err = uc_emu_start(e->uc, pc, 0, 0, 0);
+    if (err == UC_ERR_OK) return CCA_STOP_ASKED; /* or WFI: the core knows whether it asked */
+    if (err == UC_ERR_EXCEPTION && e->faulted) return CCA_STOP_FAULT;
+    *error = (int)err;
+    return CCA_STOP_ERROR;
+}
+
+void engine_stop(struct cca_engine *e)
+{
+    uc_emu_stop(e->uc);
+}
+
+uint64_t engine_pc(struct cca_engine *e)
+{
+    uint64_t v = 0;
+    uc_reg_read(e->uc, UC_ARM64_REG_PC, &v);
+    return v;
+}
+
+void engine_set_pc(struct cca_engine *e, uint64_t pc)
+{
+    uc_reg_write(e->uc, UC_ARM64_REG_PC, &pc);
+}
+
+uint32_t engine_pstate(struct cca_engine *e)
+{
+    uint32_t v = 0;
+    uc_reg_read(e->uc, UC_ARM64_REG_PSTATE, &v);
+    return v;
+}
+
+static int sp_reg(uint32_t pstate)
+{
+    static const int regs[4] = {UC_ARM64_REG_SP_EL0, UC_ARM64_REG_SP_EL1, UC_ARM64_REG_SP_EL2, UC_ARM64_REG_SP_EL3};
+    return regs[(pstate & 1) ? (pstate >> 2) & 3 : 0];
+}
+
+void engine_set_pstate(struct cca_engine *e, uint32_t pstate)
+{
+    uint32_t old = engine_pstate(e);
+    uint64_t sp = 0;
+    uc_reg_read(e->uc, UC_ARM64_REG_SP, &sp);
+    uc_reg_write(e->uc, sp_reg(old), &sp);
+    uc_reg_write(e->uc, UC_ARM64_REG_PSTATE, &pstate);
+    uc_reg_read(e->uc, sp_reg(pstate), &sp);
+    uc_reg_write(e->uc, UC_ARM64_REG_SP, &sp);
+    /* any CP_REG write rebuilds the cached flags; TPIDR_EL3 is nobody's */
+    engine_set_sysreg(e, CCA_SYSREG(3, 6, 13, 0, 2), 0);
+}
+
+static const int xreg[31] = {
+    UC_ARM64_REG_X0,  UC_ARM64_REG_X1,  UC_ARM64_REG_X2,  UC_ARM64_REG_X3,  UC_ARM64_REG_X4,  UC_ARM64_REG_X5,
+    UC_ARM64_REG_X6,  UC_ARM64_REG_X7,  UC_ARM64_REG_X8,  UC_ARM64_REG_X9,  UC_ARM64_REG_X10, UC_ARM64_REG_X11,
+    UC_ARM64_REG_X12, UC_ARM64_REG_X13, UC_ARM64_REG_X14, UC_ARM64_REG_X15, UC_ARM64_REG_X16, UC_ARM64_REG_X17,
+    UC_ARM64_REG_X18, UC_ARM64_REG_X19, UC_ARM64_REG_X20, UC_ARM64_REG_X21, UC_ARM64_REG_X22, UC_ARM64_REG_X23,
+    UC_ARM64_REG_X24, UC_ARM64_REG_X25, UC_ARM64_REG_X26, UC_ARM64_REG_X27, UC_ARM64_REG_X28, UC_ARM64_REG_X29,
+    UC_ARM64_REG_X30};
+
+uint64_t engine_x(struct cca_engine *e, unsigned n)
+{
+    uint64_t v = 0;
+    if (n < 31) uc_reg_read(e->uc, xreg[n], &v);
+    return v;
+}
+
+void engine_set_x(struct cca_engine *e, unsigned n, uint64_t v)
+{
+    if (n < 31) uc_reg_write(e->uc, xreg[n], &v);
+}
+
+void engine_get_xs(struct cca_engine *e, unsigned first, unsigned count, uint64_t *out)
+{
+    for (unsigned i = 0; i < count; i++) out[i] = engine_x(e, first + i);
+}
+
+void engine_set_xs(struct cca_engine *e, unsigned first, unsigned count, const uint64_t *in)
+{
+    for (unsigned i = 0; i < count; i++) engine_set_x(e, first + i, in[i]);
+}
+
+uint64_t engine_sp(struct cca_engine *e)
+{
+    uint64_t v = 0;
+    uc_reg_read(e->uc, UC_ARM64_REG_SP, &v);
+    return v;
+}
+
+void engine_set_nzcv(struct cca_engine *e, uint32_t nzcv)
+{
+    uc_reg_write(e->uc, UC_ARM64_REG_NZCV, &nzcv);
+}
+
+bool engine_has_sysreg(struct cca_engine *e, uint32_t encoding)
+{
+    uc_arm64_cp_reg cp = cp_of(encoding);
+    return uc_reg_read(e->uc, UC_ARM64_REG_CP_REG, &cp) == UC_ERR_OK;
+}
+
+uint64_t engine_sysreg(struct cca_engine *e, uint32_t encoding)
+{
+    uc_arm64_cp_reg cp = cp_of(encoding);
+    return uc_reg_read(e->uc, UC_ARM64_REG_CP_REG, &cp) == UC_ERR_OK ? cp.val : 0;
+}
+
+bool engine_set_sysreg(struct cca_engine *e, uint32_t encoding, uint64_t v)
+{
+    uc_arm64_cp_reg cp = cp_of(encoding);
+    cp.val = v;
+    return uc_reg_write(e->uc, UC_ARM64_REG_CP_REG, &cp) == UC_ERR_OK;
+}
+
+void engine_set_exception_regs(struct cca_engine *e, unsigned el, uint64_t elr, uint64_t spsr, uint64_t esr)
+{
+    uc_reg_write(e->uc, el == 2 ? UC_ARM64_REG_ELR_EL2 : UC_ARM64_REG_ELR_EL1, &elr);
+    uc_reg_write(e->uc, el == 2 ? UC_ARM64_REG_ESR_EL2 : UC_ARM64_REG_ESR_EL1, &esr);
+    engine_set_sysreg(e, CCA_SYSREG(3, el == 2 ? 4 : 0, 4, 0, 0), spsr);
+}
+
+void engine_set_far(struct cca_engine *e, unsigned el, uint64_t far)
+{
+    uc_reg_write(e->uc, el == 2 ? UC_ARM64_REG_FAR_EL2 : UC_ARM64_REG_FAR_EL1, &far);
+}
+
+uint64_t engine_vbar(struct cca_engine *e, unsigned el)
+{
+    uint64_t v = 0;
+    uc_reg_read(e->uc, el == 2 ? UC_ARM64_REG_VBAR_EL2 : UC_ARM64_REG_VBAR_EL1, &v);
+    return v;
+}
+
+void engine_flush_all(struct cca_engine *e)
+{
+    uc_ctl_flush_tlb(e->uc);
+}
+
+void engine_drop_code(struct cca_engine *e, uint64_t pa)
+{
+    uint64_t page = pa & ~0xFFFull;
+    /* remove_cache takes a virtual address: make the page identity-mapped for the length of the call */
+    uc_ctl_flush_tlb(e->uc);
+    e->dropping = true;
+    e->drop_pa = page;
+    uc_ctl_remove_cache(e->uc, page, page + 4096);
+    e->dropping = false;
+    uc_ctl_flush_tlb(e->uc);
+}
+
+void engine_drop_all_code(struct cca_engine *e)
+{
+    uc_ctl_flush_tb(e->uc);
+}
+
+uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el)
+{
+    /* struct { uint32_t syndrome, fsr; uint64_t vaddress; uint32_t target_el; } */
+    uint32_t syndrome = 0;
+    *target_el = 1;
+    if (uc_context_save(e->uc, e->context) != UC_ERR_OK) return 0;
+    const unsigned char *p = (const unsigned char *)e->context + syndrome_offset;
+    memcpy(&syndrome, p, 4);
+    memcpy(target_el, p + 16, 4);
+    return syndrome;
+}

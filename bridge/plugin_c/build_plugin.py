@@ -1,0 +1,72 @@
+"""Builds `bridge._plugin`, the cffi API-mode extension around the plugin's C files.
+
+The declarations that Python sees are cut from cca.h, so that each is written once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from cffi import FFI
+
+HERE = Path(__file__).resolve().parent
+SOURCES = (
+    "core.c",
+    "exception.c",
+    "mmu.c",
+    "sysreg.c",
+    "time.c",
+    "maintenance.c",
+    "translate.c",
+    "translate_s1.c",
+    "translate_s2.c",
+    "gpc.c",
+    "decode.c",
+    "bind_unicorn.c",
+)
+
+
+def unicorn_directory() -> Path:
+    """The folder of the installed unicorn wheel, found without importing it (that would load the engine)."""
+    spec = importlib.util.find_spec("unicorn")
+    if spec is None or spec.origin is None:
+        sys.exit("ccabridge: the unicorn wheel is needed to build the plugin: pip install unicorn==2.1.4")
+    return Path(spec.origin).parent
+
+
+def declarations() -> str:
+    text = (HERE / "cca.h").read_text(encoding="utf-8")
+    return text.split("/* cffi: begin */")[1].split("/* cffi: end */")[0]
+
+
+def make_ffibuilder() -> FFI:
+    unicorn = unicorn_directory()
+    builder = FFI()
+    builder.cdef(declarations())
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"]
+    if os.environ.get("CCABRIDGE_WERROR"):
+        flags.append("-Werror")
+    root = HERE.parent.parent
+    sources = [os.path.relpath(HERE / name, root) for name in SOURCES if (HERE / name).exists()]
+    builder.set_source(
+        "bridge._plugin",
+        '#include "cca.h"\n',
+        sources=sources,
+        include_dirs=[os.path.relpath(HERE, root), str(unicorn / "include")],
+        extra_objects=[str(unicorn / "lib" / "libunicorn.so.2")],
+        extra_compile_args=flags,
+        extra_link_args=["-Wl,-rpath,$ORIGIN/../unicorn/lib"],
+        py_limited_api=True,
+        depends=[os.path.relpath(p, root) for p in sorted(HERE.glob("*.h"))],
+    )
+    return builder
+
+
+ffibuilder = make_ffibuilder()
+
+if __name__ == "__main__":
+    os.chdir(HERE.parent.parent)
+    ffibuilder.compile(verbose=True)

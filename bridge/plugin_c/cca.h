@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The plugin's API: a machine (memory, GPT, time) and its cores (one execution context each).
+ *
+ * Python sees what stands between the cffi marks; build_plugin.py reads it from this file, so that nothing is
+ * declared twice. The core knows the emulation engine only through engine.h.
+ */
+#ifndef CCA_H
+#define CCA_H
+
+#include "cca_types.h"
+
+/* cffi: begin */
+enum cca_reason {
+    CCA_EXIT_NONE = 0,
+    CCA_EXIT_SMC = 1,         /* x, imm; PC is after the SMC */
+    CCA_EXIT_HVC = 2,         /* from EL1 of a realm; PC is after the HVC */
+    CCA_EXIT_S2_FAULT = 3,    /* esr, far, hpfar as EL2 sees them, value */
+    CCA_EXIT_MMIO = 4,        /* pa, size, is_write, value: answer by cca_mmio_done or cca_external_abort */
+    CCA_EXIT_WFI = 5,         /* nothing pending and no timer armed: PC is after the WFI */
+    CCA_EXIT_WFX_TRAP = 6,    /* trapped WFI/WFE: PC is at the instruction, esr filled */
+    CCA_EXIT_SLICE = 7,       /* the slice given to cca_run is used up */
+    CCA_EXIT_TIMER = 8,       /* an EL1 timer is asserted and unmasked, and the context takes physical interrupts */
+    CCA_EXIT_SYSREG = 9,      /* an access trapped to EL2: esr, value; PC at the instruction */
+    CCA_EXIT_SEMIHOST = 10,   /* HLT #0xF000: x[0], x[1]; PC is at the HLT */
+    CCA_EXIT_AARCH32 = 11,    /* an SPSR that would return to AArch32: esr holds the SPSR */
+    CCA_EXIT_LOOP = 12,       /* exceptions nest without an instruction between them */
+    CCA_EXIT_GPC = 13,        /* a GPC exception to EL3: the GPT has no valid entry for pa */
+    CCA_EXIT_MMIO_FORM = 14,  /* a device access by an instruction that has no single-register form: insn */
+    CCA_EXIT_ENGINE = 15,     /* the engine reported an error of its own: engine_error */
+    CCA_EXIT_LIMIT = 16,      /* the machine's instruction limit is reached */
+    CCA_EXIT_UNDEF_EL2 = 17,  /* trapped SVE/SME/FP access from a realm (esr) */
+};
+
+enum cca_event_kind {
+    CCA_EVENT_UNKNOWN_SYSREG = 1, /* a = encoding op0:op1:CRn:CRm:op2 (16 bits), b = 1 for a read */
+    CCA_EVENT_EXCEPTION = 2,      /* a = esr, b = far; el = target */
+    CCA_EVENT_GPF = 3,            /* a = pa, b = va */
+};
+
+struct cca_event {
+    uint32_t kind;
+    uint32_t el;
+    uint64_t pc, a, b, insns;
+};
+
+struct cca_exit {
+    uint32_t reason;
+    uint32_t el;              /* exception level it came from */
+    uint64_t pc;
+    uint64_t esr, far, hpfar;
+    uint64_t ipa, pa;
+    uint64_t value;
+    uint64_t x[18];           /* X0..X17 at SMC, HVC, SEMIHOST */
+    uint32_t insn;
+    uint32_t size;            /* bytes, of an MMIO access */
+    uint32_t is_write;
+    uint32_t gpf;             /* the stage-2 exit is a granule protection fault */
+    int32_t engine_error;
+    uint32_t pas;             /* of an MMIO access */
+};
+
+struct cca_core_config {
+    uint32_t pas;             /* 8 secure, 9 non-secure, 11 realm */
+    uint32_t el;              /* the level it starts at: 2 or 1 */
+    uint32_t stage2;          /* stage-2 faults, HVC and trapped registers of EL1 leave by an exit */
+    uint32_t pa_bits;
+    uint32_t hafdbs;
+    uint32_t pauth;
+    uint32_t semihosting;
+    uint32_t tcg_megabytes;
+    uint64_t mpidr;
+    uint64_t seed;
+    uint64_t vttbr, vtcr, hcr;
+    uint32_t irq_exits;       /* asserted timers end a run (CCA_EXIT_TIMER) */
+};
+
+struct cca_timer {
+    uint64_t ctl, cval;
+};
+
+typedef struct cca_machine cca_machine;
+typedef struct cca_core cca_core;
+
+cca_machine *cca_machine_new(uint64_t cntfrq, uint64_t rate);
+void cca_machine_free(cca_machine *m);
+int cca_machine_add_ram(cca_machine *m, uint64_t pa, uint64_t size, void *host);
+void cca_machine_set_gpt(cca_machine *m, uint64_t base, uint32_t pps_bits, uint32_t l0_bits, uint32_t pgs_bits);
+/* The GPI of one granule changed: no translation of it may survive, in any core. */
+void cca_granule_changed(cca_machine *m, uint64_t pa);
+/* Memory was written behind the cores' back: code translated from it must go. */
+void cca_memory_written(cca_machine *m, uint64_t pa, uint64_t size);
+/* Wipes RAM without bringing untouched pages into being needlessly; -1 when it is not RAM. */
+int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size);
+uint64_t cca_insns(cca_machine *m);
+void cca_set_insns(cca_machine *m, uint64_t insns);
+uint64_t cca_ticks(cca_machine *m);
+void cca_set_limit(cca_machine *m, uint64_t insns);
+int cca_gpi(cca_machine *m, uint64_t pa);
+/* 0 when `pas` may access all of [pa, pa + size) and RAM backs it, 1 granule protection fault, 2 no RAM. */
+int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t *bad);
+
+cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config);
+void cca_core_free(cca_core *c);
+struct cca_exit *cca_core_exit(cca_core *c);
+const char *cca_core_error(cca_core *c);
+int cca_run(cca_core *c, uint64_t slice);
+int cca_resume4(cca_core *c, uint64_t slice, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3);
+int cca_resume5(cca_core *c, uint64_t slice, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4);
+void cca_get_x(cca_core *c, uint32_t first, uint32_t count, uint64_t *out);
+void cca_set_x(cca_core *c, uint32_t first, uint32_t count, const uint64_t *values);
+uint64_t cca_get_pc(cca_core *c);
+void cca_set_pc(cca_core *c, uint64_t pc);
+uint64_t cca_get_sp(cca_core *c);
+uint32_t cca_get_pstate(cca_core *c);
+void cca_set_pstate(cca_core *c, uint32_t pstate);
+uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding);
+int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value);
+void cca_set_id(cca_core *c, uint32_t encoding, uint64_t value);
+uint64_t cca_engine_id(cca_core *c, uint32_t encoding);
+void cca_set_traps(cca_core *c, int wfi, int wfe);
+void cca_mmio_done(cca_core *c, uint64_t value);
+void cca_external_abort(cca_core *c);
+void cca_inject(cca_core *c, uint32_t el, uint64_t esr, int has_far, uint64_t far);
+void cca_flush(cca_core *c);
+/* Translates as the core would now; 1 and *pa, or 0 and the FSC in *fsc, the failing stage in *stage. */
+int cca_translate_va(cca_core *c, uint64_t va, uint32_t access, uint64_t *pa, uint32_t *pas, uint32_t *fsc,
+                     uint32_t *stage);
+void cca_get_timer(cca_core *c, int virtual_timer, struct cca_timer *out);
+void cca_set_timer(cca_core *c, int virtual_timer, const struct cca_timer *value);
+int cca_timer_asserted(cca_core *c, int virtual_timer);
+uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
+void cca_trace(cca_core *c, int on);
+uint64_t cca_core_insns(cca_core *c);
+/* cffi: end */
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Machines and cores: their lives, and the run loop. */
+#include "core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+cca_machine *cca_machine_new(uint64_t cntfrq, uint64_t rate)
+{
+    if (cntfrq == 0 || rate == 0) return NULL;
+    cca_machine *m = calloc(1, sizeof *m);
+    if (m == NULL) return NULL;
+    m->cntfrq = cntfrq;
+    m->rate = rate;
+    m->limit = CCA_NEVER;
+    return m;
+}
+
+void cca_machine_free(cca_machine *m)
+{
+    if (m == NULL) return;
+    while (m->ncores) cca_core_free(m->cores[m->ncores - 1]);
+    free(m->mem.regions);
+    free(m);
+}
+
+int cca_machine_add_ram(cca_machine *m, uint64_t pa, uint64_t size, void *host)
+{
+    struct cca_mem *mem = &m->mem;
+    if (size == 0 || ((pa | size | (uintptr_t)host) & 0xFFF) || pa + size < pa || m->ncores) return -1;
+    size_t at = 0;
+    while (at < mem->nregions && mem->regions[at].base < pa) at++;
+    if (at > 0 && mem->regions[at - 1].base + mem->regions[at - 1].size > pa) return -1;
+    if (at < mem->nregions && pa + size > mem->regions[at].base) return -1;
+    struct cca_region *grown = realloc(mem->regions, (mem->nregions + 1) * sizeof *grown);
+    if (grown == NULL) return -1;
+    memmove(grown + at + 1, grown + at, (mem->nregions - at) * sizeof *grown);
+    grown[at] = (struct cca_region){pa, size, host};
+    mem->regions = grown;
+    mem->nregions++;
+    return 0;
+}
+
+void cca_machine_set_gpt(cca_machine *m, uint64_t base, uint32_t pps_bits, uint32_t l0_bits, uint32_t pgs_bits)
+{
+    m->mem.gpc = (struct cca_gpc){.base = base, .enabled = 1, .pps_bits = (uint8_t)pps_bits,
+                                  .l0_bits = (uint8_t)l0_bits, .pgs_bits = (uint8_t)pgs_bits};
+    for (size_t i = 0; i < m->ncores; i++) m->cores[i]->flush_pending = true;
+}
+
+int cca_gpi(cca_machine *m, uint64_t pa)
+{
+    struct cca_fault f;
+    uint8_t gpi = 0;
+    if (!cca_gpc_check(&m->mem, pa, CCA_PAS_NS, &gpi, &f) && f.kind == CCA_FAULT_GPC_WALK) return -1;
+    return gpi;
+}
+
+int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t *bad)
+{
+    uint64_t end = pa + size;
+    for (uint64_t p = pa & ~0xFFFull; p < end; p += 4096) {
+        struct cca_fault f;
+        uint8_t gpi;
+        uint64_t at = p < pa ? pa : p;
+        if (!cca_gpc_check(&m->mem, p, (uint8_t)pas, &gpi, &f)) {
+            *bad = at;
+            return 1;
+        }
+        if (cca_ram(&m->mem, p, 4096) == NULL) {
+            *bad = at;
+            return 2;
+        }
+    }
+    return 0;
+}
+
+cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
+{
+    cca_core *c = calloc(1, sizeof *c);
+    if (c == NULL) return NULL;
+    c->m = m;
+    c->cfg = *config;
+    c->mmu_dirty = true;
+    c->rng = config->seed;
+    c->loop_insns = CCA_NEVER;
+    if (m->ncores == CCA_MAX_CORES) {
+        snprintf(c->error, sizeof c->error, "more than %d execution contexts", CCA_MAX_CORES);
+        return c;
+    }
+    c->e = engine_open(c, config->tcg_megabytes, c->error, sizeof c->error);
+    if (c->e == NULL) return c;
+    for (size_t i = 0; i < m->mem.nregions; i++) {
+        const struct cca_region *r = &m->mem.regions[i];
+        if (engine_map(c->e, r->base, r->size, r->host) != 0) {
+            snprintf(c->error, sizeof c->error, "the engine cannot map RAM at PA 0x%llx",
+                     (unsigned long long)r->base);
+            engine_close(c->e);
+            c->e = NULL;
+            return c;
+        }
+    }
+    for (unsigned i = 0; i < 128; i++)
+        c->id[i] = engine_sysreg(c->e, CCA_SYSREG(3, 0, 0, i >> 3, i & 7));
+    c->id[5] = config->mpidr;
+    /* HCR_EL2 = API, APK, RW: what else the context asks for is emulated here, not by the engine */
+    engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 1, 1, 0), (3ull << 40) | (1ull << 31));
+    engine_set_pstate(c->e, config->el == 2 ? 0x3C9 : 0x3C5);
+    m->cores[m->ncores++] = c;
+    return c;
+}
+
+void cca_core_free(cca_core *c)
+{
+    if (c == NULL) return;
+    cca_machine *m = c->m;
+    for (size_t i = 0; i < m->ncores; i++) {
+        if (m->cores[i] != c) continue;
+        memmove(m->cores + i, m->cores + i + 1, (m->ncores - i - 1) * sizeof m->cores[0]);
+        m->ncores--;
+        break;
+    }
+    engine_close(c->e);
+    free(c);
+}
+
+struct cca_exit *cca_core_exit(cca_core *c)
+{
+    return &c->exit;
+}
+
+const char *cca_core_error(cca_core *c)
+{
+    return c->error;
+}
+
+void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    cca_machine *m = c->m;
+    if (m->insns >= c->deadline) { /* stops before this block: it is not counted */
+        c->block_insns = 0;
+        engine_stop(c->e);
+        return;
+    }
+    uint32_t n = bytes >> 2;
+    c->block_pc = pc;
+    c->block_insns = n;
+    m->insns += n;
+    c->own_insns += n;
+}
+
+static void waits(cca_core *c)
+{
+    if (c->trap_wfi) {
+        engine_set_pc(c->e, engine_pc(c->e) - 4);
+        c->exit.esr = (1ull << 26) | (1ull << 25) | (1ull << 24) | (0xEull << 20);
+        cca_leave(c, CCA_EXIT_WFX_TRAP);
+    } else if (!cca_skip_to_timer(c)) {
+        cca_leave(c, CCA_EXIT_WFI);
+    }
+}
+
+/* The deadline has come: whose was it? */
+static void deadline_reached(cca_core *c)
+{
+    cca_machine *m = c->m;
+    if (c->cfg.irq_exits && cca_timer_fires(c)) {
+        c->timer_seen[0] = cca_timer_asserted(c, 0) != 0;
+        c->timer_seen[1] = cca_timer_asserted(c, 1) != 0;
+        cca_leave(c, CCA_EXIT_TIMER);
+    } else if (m->insns >= m->limit) {
+        cca_leave(c, CCA_EXIT_LIMIT);
+    } else if (m->insns >= c->slice_end) {
+        cca_leave(c, CCA_EXIT_SLICE);
+    }
+}
+
+int cca_run(cca_core *c, uint64_t slice)
+{
+    cca_machine *m = c->m;
+    struct cca_exit *x = &c->exit;
+    x->reason = CCA_EXIT_NONE;
+    x->engine_error = 0;
+    c->slice_end = slice > CCA_NEVER - m->insns ? CCA_NEVER : m->insns + slice;
+    while (x->reason == CCA_EXIT_NONE) {
+        int error = 0;
+        if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);
+        cca_update_deadline(c);
+        if (m->insns >= c->deadline) {
+            deadline_reached(c);
+            if (x->reason != CCA_EXIT_NONE) break;
+            cca_update_deadline(c);
+        }
+        c->stopping = false;
+        c->fault_pending = false;
+        c->block_insns = 0;
+        switch (engine_run(c->e, engine_pc(c->e), &error)) {
+        case CCA_STOP_FAULT:
+            cca_handle_fault(c);
+            break;
+        case CCA_STOP_ERROR:
+            x->engine_error = error;
+            cca_leave(c, CCA_EXIT_ENGINE);
+            break;
+        default:
+            /* left by an exit, at the deadline or for maintenance; else nobody asked, and it is WFI */
+            if (x->reason == CCA_EXIT_NONE && m->insns < c->deadline && !c->ndrop && !c->drop_all_pending) waits(c);
+            break;
+        }
+        c->block_insns = 0;
+    }
+    return (int)x->reason;
+}
+
+int cca_resume4(cca_core *c, uint64_t slice, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3)
+{
+    const uint64_t v[4] = {x0, x1, x2, x3};
+    engine_set_xs(c->e, 0, 4, v);
+    return cca_run(c, slice);
+}
+
+int cca_resume5(cca_core *c, uint64_t slice, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4)
+{
+    const uint64_t v[5] = {x0, x1, x2, x3, x4};
+    engine_set_xs(c->e, 0, 5, v);
+    return cca_run(c, slice);
+}
+
+void cca_get_x(cca_core *c, uint32_t first, uint32_t count, uint64_t *out)
+{
+    engine_get_xs(c->e, first, count, out);
+}
+
+void cca_set_x(cca_core *c, uint32_t first, uint32_t count, const uint64_t *values)
+{
+    engine_set_xs(c->e, first, count, values);
+}
+
+uint64_t cca_get_pc(cca_core *c)
+{
+    return engine_pc(c->e);
+}
+
+void cca_set_pc(cca_core *c, uint64_t pc)
+{
+    engine_set_pc(c->e, pc);
+}
+
+uint64_t cca_get_sp(cca_core *c)
+{
+    return engine_sp(c->e);
+}
+
+uint32_t cca_get_pstate(cca_core *c)
+{
+    return engine_pstate(c->e);
+}
+
+void cca_set_pstate(cca_core *c, uint32_t pstate)
+{
+    engine_set_pstate(c->e, pstate);
+}
+
+uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding)
+{
+    return engine_sysreg(c->e, encoding & 0xFFFF);
+}
+
+int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
+{
+    c->mmu_dirty = true;
+    c->flush_pending = true;
+    return engine_set_sysreg(c->e, encoding & 0xFFFF, value) ? 0 : -1;
+}
+
+void cca_set_id(cca_core *c, uint32_t encoding, uint64_t value)
+{
+    c->id[encoding & 127] = value;
+}
+
+uint64_t cca_engine_id(cca_core *c, uint32_t encoding)
+{
+    return engine_sysreg(c->e, encoding & 0xFFFF);
+}
+
+void cca_set_traps(cca_core *c, int wfi, int wfe)
+{
+    c->trap_wfi = wfi != 0;
+    c->trap_wfe = wfe != 0;
+}
+
+void cca_mmio_done(cca_core *c, uint64_t value)
+{
+    cca_finish_mmio(c, value);
+}
+
+void cca_flush(cca_core *c)
+{
+    c->flush_pending = true;
+}
+
+uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max)
+{
+    uint32_t n = c->nevents < max ? c->nevents : max;
+    memcpy(out, c->events, n * sizeof *out);
+    c->nevents = 0;
+    return n;
+}
+
+void cca_trace(cca_core *c, int on)
+{
+    c->trace = on != 0;
+}
+
+uint64_t cca_core_insns(cca_core *c)
+{
+    return c->own_insns;
+}

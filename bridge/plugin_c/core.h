@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The inside of a machine and of a core; only the plugin's own files include this. */
+#ifndef CCA_CORE_H
+#define CCA_CORE_H
+
+#include "engine.h"
+
+enum {
+    CCA_MAX_CORES = 128,
+    CCA_PENDING_PAGES = 64,
+    CCA_EVENTS = 256,
+    CCA_FILTER_BITS = 1 << 16,
+    CCA_NO_EL3_PSTATE_EL2H = 0x3C9,
+};
+
+#define CCA_NEVER UINT64_MAX
+
+struct cca_machine {
+    struct cca_mem mem;
+    uint64_t insns;              /* retired instructions: the machine's only clock */
+    uint64_t cntfrq, rate;       /* ticks a second, instructions a second */
+    uint64_t limit;              /* stop when insns reaches it */
+    struct cca_core *cores[CCA_MAX_CORES];
+    size_t ncores;
+};
+
+/* Which physical pages a core may hold something of (translations or code); hashed, so it errs on yes. */
+struct cca_filter {
+    uint64_t words[CCA_FILTER_BITS / 64];
+};
+
+struct cca_core {
+    struct cca_machine *m;
+    struct cca_engine *e;
+    struct cca_core_config cfg;
+    struct cca_exit exit;
+    struct cca_mmu mmu;
+    bool mmu_dirty;              /* a translation register was written since mmu was filled */
+
+    bool stopping;               /* an exit has been decided; the engine is on its way out */
+    uint64_t deadline;           /* m->insns at which the block hook stops the engine */
+    uint64_t slice_end;
+    uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
+    uint32_t block_insns;
+    uint64_t own_insns;
+
+    bool fault_pending;          /* set by the fill hook */
+    bool fault_mmio;             /* translated, but no RAM there */
+    struct cca_fault fault;
+    struct cca_xlate fault_xlate;
+    uint64_t fault_va;
+    enum cca_access fault_access;
+
+    struct cca_ldst mmio;        /* the access that CCA_EXIT_MMIO is about */
+
+    uint64_t loop_insns;         /* m->insns at the last exception entry */
+    unsigned loop_count;         /* exceptions since then without an instruction */
+
+    bool trap_wfi, trap_wfe;
+    struct cca_timer cntp, cntv, cnthp;
+    uint64_t cntvoff;
+    bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
+
+    uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
+    uint64_t ctr, dczid, clidr, ccsidr;
+    uint64_t rng;
+
+    struct cca_filter tlb_pages, code_pages;
+    bool flush_pending, drop_all_pending;
+    uint64_t drop_pages[CCA_PENDING_PAGES];
+    unsigned ndrop;
+
+    bool trace;
+    struct cca_event events[CCA_EVENTS];
+    unsigned nevents;
+
+    uint8_t *fetch_page;         /* host pointer of the page instructions were last read from */
+    uint64_t fetch_va;
+    int fetch_el;
+
+    char error[160];
+};
+
+/* time.c */
+uint64_t cca_now(struct cca_core *c);                 /* instructions, exact within the running block */
+uint64_t cca_now_ticks(struct cca_core *c);
+uint64_t cca_ticks_at(const struct cca_machine *m, uint64_t insns);
+void cca_update_deadline(struct cca_core *c);
+bool cca_timer_fires(struct cca_core *c);
+bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t value, uint64_t *out);
+bool cca_skip_to_timer(struct cca_core *c);           /* WFI: advance time to the next deadline */
+void cca_give_back(struct cca_core *c, uint64_t pc);  /* uncount what of the block did not run */
+
+/* exception.c */
+void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr, bool has_far, uint64_t far);
+void cca_take_undef(struct cca_core *c, uint64_t pc);
+void cca_handle_fault(struct cca_core *c);
+void cca_finish_mmio(struct cca_core *c, uint64_t value);
+void cca_leave(struct cca_core *c, enum cca_reason reason);
+void cca_event_add(struct cca_core *c, uint32_t kind, uint32_t el, uint64_t pc, uint64_t a, uint64_t b);
+bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn);
+
+/* maintenance.c */
+void cca_filter_add(struct cca_filter *f, uint64_t pa);
+bool cca_filter_has(const struct cca_filter *f, uint64_t pa);
+void cca_flush_now(struct cca_core *c);
+void cca_apply_pending(struct cca_core *c);
+void cca_flush_siblings(struct cca_core *c);
+void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
+void cca_drop_all_code_everywhere(struct cca_machine *m);
+
+/* mmu.c */
+void cca_refresh_mmu(struct cca_core *c);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The seam to the emulation engine. bind_unicorn.c is its one implementation; another TCG front end needs these
+ * functions and must call the cca_on_* ones.
+ */
+#ifndef CCA_ENGINE_H
+#define CCA_ENGINE_H
+
+#include "cca.h"
+
+struct cca_engine;
+
+/* encoding of a system register: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0] */
+#define CCA_SYSREG(op0, op1, crn, crm, op2) \
+    ((uint32_t)(((op0) << 14) | ((op1) << 11) | ((crn) << 7) | ((crm) << 3) | (op2)))
+
+enum cca_stop { CCA_STOP_ASKED, CCA_STOP_WFI, CCA_STOP_FAULT, CCA_STOP_ERROR };
+
+enum cca_exception {
+    CCA_EXC_UNDEF,
+    CCA_EXC_SVC,
+    CCA_EXC_HVC,
+    CCA_EXC_SMC,
+    CCA_EXC_BRK,
+    CCA_EXC_ALIGNMENT,
+    CCA_EXC_OTHER,
+};
+
+struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, char *err, size_t errlen);
+void engine_close(struct cca_engine *e);
+int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host);
+enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error);
+void engine_stop(struct cca_engine *e);
+uint64_t engine_pc(struct cca_engine *e);
+void engine_set_pc(struct cca_engine *e, uint64_t pc);
+uint32_t engine_pstate(struct cca_engine *e);
+void engine_set_pstate(struct cca_engine *e, uint32_t pstate); /* banks SP, rebuilds cached state */
+uint64_t engine_x(struct cca_engine *e, unsigned n);
+void engine_set_x(struct cca_engine *e, unsigned n, uint64_t v);
+void engine_get_xs(struct cca_engine *e, unsigned first, unsigned count, uint64_t *out);
+void engine_set_xs(struct cca_engine *e, unsigned first, unsigned count, const uint64_t *in);
+uint64_t engine_sp(struct cca_engine *e);
+void engine_set_nzcv(struct cca_engine *e, uint32_t nzcv);
+bool engine_has_sysreg(struct cca_engine *e, uint32_t encoding);
+uint64_t engine_sysreg(struct cca_engine *e, uint32_t encoding);
+bool engine_set_sysreg(struct cca_engine *e, uint32_t encoding, uint64_t v);
+void engine_set_exception_regs(struct cca_engine *e, unsigned el, uint64_t elr, uint64_t spsr, uint64_t esr);
+void engine_set_far(struct cca_engine *e, unsigned el, uint64_t far);
+uint64_t engine_vbar(struct cca_engine *e, unsigned el);
+void engine_flush_all(struct cca_engine *e);
+void engine_drop_code(struct cca_engine *e, uint64_t pa); /* one 4 KiB page; only while the engine is stopped */
+void engine_drop_all_code(struct cca_engine *e);
+uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el); /* of the exception being reported */
+
+/* Called by the binding. */
+bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa, uint8_t *prot);
+void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes);
+void cca_on_exception(cca_core *c, enum cca_exception kind);
+/* One MRS (read) or MSR/SYS; returns true when it was carried out and the engine must skip it. */
+bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint64_t value);
+
+#endif

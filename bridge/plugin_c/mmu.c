@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The fill callback: from a TLB miss of the engine to a translation, a fault or a device access. */
+#include "core.h"
+
+#include <string.h>
+
+void cca_refresh_mmu(struct cca_core *c)
+{
+    struct cca_mmu *u = &c->mmu;
+    if (!c->mmu_dirty) return;
+    c->mmu_dirty = false;
+    c->fetch_page = NULL;
+    u->sctlr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 0));
+    u->tcr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 2));
+    u->ttbr0_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 0));
+    u->ttbr1_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 1));
+    u->mair_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 10, 2, 0));
+    u->sctlr_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 1, 0, 0));
+    u->tcr_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 0, 2));
+    u->ttbr0_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 0, 0));
+    u->mair_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 10, 2, 0));
+    u->vttbr = c->cfg.vttbr;
+    u->vtcr = c->cfg.vtcr;
+    u->hcr_el2 = c->cfg.hcr;
+    u->s2_enabled = c->cfg.stage2 != 0;
+    u->pas = (uint8_t)c->cfg.pas;
+    u->realm = c->cfg.pas == CCA_PAS_REALM;
+    u->pa_bits = (uint8_t)c->cfg.pa_bits;
+    u->hafdbs = (uint8_t)c->cfg.hafdbs;
+}
+
+/* LDTR/STTR family: the callback does not say which rights an access uses, the instruction does. */
+static bool is_unprivileged(struct cca_core *c)
+{
+    uint32_t insn;
+    if (!cca_read_insn(c, engine_pc(c->e), 1, &insn)) return false;
+    if ((insn & 0x3F200C00u) != 0x38000800u) return false;
+    return !((engine_pstate(c->e) >> 23) & 1); /* PSTATE.UAO */
+}
+
+/*
+ * An entry with both W and X makes each store to its page slow in the engine, so a page that allows both gets
+ * R+X on reads and fetches and R+W on writes.
+ */
+static uint8_t entry_prot(uint8_t prot, enum cca_access access)
+{
+    if (!(prot & CCA_PROT_W)) return prot;
+    if (access == CCA_WRITE) return prot & (CCA_PROT_R | CCA_PROT_W);
+    if (prot & CCA_PROT_X) return prot & (CCA_PROT_R | CCA_PROT_X);
+    return prot & (CCA_PROT_R | CCA_PROT_W);
+}
+
+bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa, uint8_t *prot)
+{
+    uint32_t pstate = engine_pstate(c->e);
+    int el = (int)((pstate >> 2) & 3);
+    struct cca_xlate x;
+
+    cca_refresh_mmu(c);
+    c->mmu.pan = (pstate >> 22) & 1;
+    bool unpriv = el == 1 && access != CCA_FETCH && is_unprivileged(c);
+    if (!cca_translate(&c->m->mem, &c->mmu, va, access, el, unpriv, 0, &x, &c->fault)) {
+        c->fault_pending = true;
+        c->fault_mmio = false;
+        c->fault_va = va;
+        c->fault_access = access;
+        return false;
+    }
+    uint64_t page = x.pa & ~0xFFFull;
+    if (cca_ram(&c->m->mem, page, 4096) == NULL) {
+        c->fault_pending = true;
+        c->fault_mmio = true;
+        c->fault_xlate = x;
+        c->fault_va = va;
+        c->fault_access = access;
+        return false;
+    }
+    *pa = page;
+    *prot = entry_prot(x.prot, access);
+    cca_filter_add(&c->tlb_pages, page);
+    if (*prot & CCA_PROT_X) cca_filter_add(&c->code_pages, page);
+    return true;
+}
+
+int cca_translate_va(cca_core *c, uint64_t va, uint32_t access, uint64_t *pa, uint32_t *pas, uint32_t *fsc,
+                     uint32_t *stage)
+{
+    struct cca_xlate x;
+    struct cca_fault f;
+    uint32_t pstate = engine_pstate(c->e);
+    cca_refresh_mmu(c);
+    c->mmu.pan = 0;
+    if (!cca_translate(&c->m->mem, &c->mmu, va, access > CCA_FETCH ? CCA_READ : (enum cca_access)access,
+                       (int)((pstate >> 2) & 3), false, CCA_AT_NO_UPDATE, &x, &f)) {
+        *fsc = f.fsc;
+        *stage = f.stage;
+        return 0;
+    }
+    *pa = x.pa;
+    *pas = x.pas;
+    return 1;
+}

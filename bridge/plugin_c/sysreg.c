@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * MRS, MSR and SYS as the machine wants them, ahead of the engine. Whatever is not answered here the engine does
+ * itself, its access checks included: the hook comes before those, so privilege is looked at first.
+ */
+#include "core.h"
+
+#include <string.h>
+
+enum known { UNSEEN = 0, KNOWN = 1, UNKNOWN = 2 };
+
+/* Whether the engine implements an encoding: a property of the pinned engine, not of a core. */
+static uint8_t engine_knows[1 << 16];
+
+static bool known_to_engine(struct cca_core *c, uint32_t encoding)
+{
+    if (engine_knows[encoding] == UNSEEN)
+        engine_knows[encoding] = engine_has_sysreg(c->e, encoding) ? KNOWN : UNKNOWN;
+    return engine_knows[encoding] == KNOWN;
+}
+
+static unsigned lowest_el(uint32_t encoding)
+{
+    switch ((encoding >> 11) & 7) {
+    case 3: return 0;
+    case 4:
+    case 5: return 2;
+    case 6:
+    case 7: return 3;
+    default: return 1;
+    }
+}
+
+/* The value goes to Rt; the engine skips the instruction. One it does not know would be run again for ever. */
+static bool answer(struct cca_core *c, uint32_t encoding, unsigned rt, bool read, uint64_t value)
+{
+    if (read) engine_set_x(c->e, rt, value);
+    if (!known_to_engine(c, encoding)) engine_set_pc(c->e, engine_pc(c->e) + 4);
+    return true;
+}
+
+static uint64_t next_random(struct cca_core *c)
+{
+    uint64_t z = (c->rng += 0x9E3779B97F4A7C15ull);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
+static bool is_translation_register(uint32_t encoding)
+{
+    unsigned op1 = (encoding >> 11) & 7, crn = (encoding >> 7) & 15;
+    return (op1 == 0 || op1 == 4 || op1 == 5) && (crn == 1 || crn == 2 || crn == 10);
+}
+
+/* AT S1E{0,1,2}{R,W} and AT S12E{0,1}{R,W}: PAR_EL1 in the 64-bit format. */
+static bool address_translation(struct cca_core *c, uint32_t encoding, uint64_t va)
+{
+    unsigned op1 = (encoding >> 11) & 7, crm = (encoding >> 3) & 15, op2 = encoding & 7;
+    enum cca_access access = (op2 & 1) ? CCA_WRITE : CCA_READ;
+    unsigned flags = CCA_AT_NO_UPDATE | CCA_AT_S1_ONLY;
+    int el;
+    if (op1 == 0 && op2 <= 3) el = op2 >= 2 ? 0 : 1;
+    else if (op1 == 4 && op2 <= 1) el = 2;
+    else if (op1 == 4 && op2 >= 4) el = op2 >= 6 ? 0 : 1, flags = CCA_AT_NO_UPDATE;
+    else return false;
+    if (crm == 9 && (op1 != 0 || op2 > 1)) return false;
+
+    struct cca_xlate x;
+    struct cca_fault f;
+    uint64_t par;
+    cca_refresh_mmu(c);
+    c->mmu.pan = crm == 9 ? (engine_pstate(c->e) >> 22) & 1 : 0;
+    if (cca_translate(&c->m->mem, &c->mmu, va, access, el, false, flags, &x, &f)) {
+        uint64_t pa = (flags & CCA_AT_S1_ONLY) && c->cfg.stage2 ? x.ipa : x.pa;
+        par = (pa & 0x000FFFFFFFFFF000ull) | ((uint64_t)x.attr << 56) | (1ull << 11) | ((uint64_t)(x.sh & 3) << 7);
+    } else {
+        par = 1ull | ((uint64_t)f.fsc << 1) | ((uint64_t)(f.s1ptw != 0) << 8) |
+              ((uint64_t)(f.stage == 2) << 9) | (1ull << 11);
+    }
+    engine_set_sysreg(c->e, CCA_SYSREG(3, 0, 7, 4, 0), par);
+    return true;
+}
+
+/* SYS: TLBI and IC must reach every core that shares the memory; AT is ours; the rest is the engine's. */
+static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, unsigned rt, uint64_t va)
+{
+    unsigned op1 = (encoding >> 11) & 7, crn = (encoding >> 7) & 15, crm = (encoding >> 3) & 15;
+    if (crn == 8) { /* TLBI; the engine does its own part natively */
+        if (el < lowest_el(encoding)) return false;
+        c->fetch_page = NULL;
+        if (crm == 3 || crm == 0) cca_flush_siblings(c);
+        return false;
+    }
+    if (crn != 7) return false;
+    if (crm == 5 && op1 == 3) { /* IC IVAU */
+        struct cca_xlate x;
+        struct cca_fault f;
+        if (el == 0 && !((engine_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 0)) >> 26) & 1)) return false; /* SCTLR.UCI */
+        cca_refresh_mmu(c);
+        c->mmu.pan = 0;
+        if (cca_translate(&c->m->mem, &c->mmu, va, CCA_READ, (int)el, false, CCA_AT_NO_UPDATE, &x, &f)) {
+            cca_drop_code_everywhere(c->m, x.pa);
+            if (c->ndrop || c->drop_all_pending) engine_stop(c->e);
+        }
+        return false;
+    }
+    if ((crm == 5 || crm == 1) && op1 == 0) { /* IC IALLU, IC IALLUIS */
+        if (el == 0) return false;
+        cca_drop_all_code_everywhere(c->m);
+        engine_stop(c->e);
+        return false;
+    }
+    if (crm == 8 || crm == 9) {
+        if (el < lowest_el(encoding)) return false;
+        if (!address_translation(c, encoding, va)) return false;
+        return answer(c, encoding, rt, false, 0);
+    }
+    return false;
+}
+
+bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint64_t value)
+{
+    unsigned el = (engine_pstate(c->e) >> 2) & 3;
+    unsigned op0 = encoding >> 14, crn = (encoding >> 7) & 15;
+
+    if (op0 == 1) return sys_operation(c, encoding, el, rt, value);
+    if (op0 != 3 || el < lowest_el(encoding)) return false;
+
+    if (crn == 0 && ((encoding >> 11) & 7) == 0) {
+        if (!read) return false;
+        return answer(c, encoding, rt, true, c->id[encoding & 127]);
+    }
+    if (crn == 14) {
+        uint64_t out = 0;
+        if (el == 0) { /* CNTKCTL_EL1 decides; where it forbids, the engine raises the trap */
+            uint64_t kctl = engine_sysreg(c->e, CCA_SYSREG(3, 0, 14, 1, 0));
+            unsigned crm = (encoding >> 3) & 15, op2 = encoding & 7;
+            unsigned bit = crm == 0 ? (op2 == 2 || op2 == 6 ? 1 : op2 == 0 ? 32 : 0) : crm == 3 ? 8 : 9;
+            if (bit == 32 ? !(kctl & 3) : !((kctl >> bit) & 1)) return false;
+        }
+        if (encoding == CCA_SYSREG(3, 3, 14, 0, 0) && !read) return false;
+        if (!cca_timer_sysreg(c, encoding, read, value, &out)) return false;
+        return answer(c, encoding, rt, read, out);
+    }
+    if (read && (encoding == CCA_SYSREG(3, 3, 2, 4, 0) || encoding == CCA_SYSREG(3, 3, 2, 4, 1))) {
+        if (((c->id[6 * 8] >> 60) & 15) == 0) return false; /* ID_AA64ISAR0_EL1.RNDR */
+        answer(c, encoding, rt, true, next_random(c));
+        engine_set_nzcv(c->e, 0); /* success */
+        return true;
+    }
+    if (read && encoding == CCA_SYSREG(3, 3, 9, 13, 0)) { /* PMCCNTR_EL0: never the host's time */
+        if (el == 0) return false;
+        return answer(c, encoding, rt, true, cca_now(c));
+    }
+    if (!read) {
+        if (is_translation_register(encoding)) {
+            c->mmu_dirty = true;
+            return false;
+        }
+        unsigned op1 = (encoding >> 11) & 7;
+        if ((op1 == 0 || op1 == 4) && (encoding & 0x7FF) == CCA_SYSREG(0, 0, 4, 0, 0) && (value & 0x10)) {
+            c->exit.esr = value; /* an SPSR with M[4]: ERET would run AArch32, which this machine has not */
+            cca_leave(c, CCA_EXIT_AARCH32);
+            return false;
+        }
+    }
+    return false;
+}

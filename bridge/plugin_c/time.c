@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Virtual time is retired instructions; counters and timers derive from it and from nothing else. */
+#include "core.h"
+
+enum { CTL_ENABLE = 1, CTL_IMASK = 2, CTL_ISTATUS = 4 };
+
+uint64_t cca_now(struct cca_core *c)
+{
+    uint64_t now = c->m->insns;
+    if (c->block_insns) {
+        uint64_t done = (engine_pc(c->e) - c->block_pc) >> 2;
+        if (done < c->block_insns) now -= c->block_insns - done;
+    }
+    return now;
+}
+
+uint64_t cca_ticks_at(const struct cca_machine *m, uint64_t insns)
+{
+    return (uint64_t)((unsigned __int128)insns * m->cntfrq / m->rate);
+}
+
+uint64_t cca_now_ticks(struct cca_core *c)
+{
+    return cca_ticks_at(c->m, cca_now(c));
+}
+
+/* The first instruction count at which the counter has reached `ticks`. */
+static uint64_t insns_for(const struct cca_machine *m, uint64_t ticks)
+{
+    unsigned __int128 n = ((unsigned __int128)ticks * m->rate + m->cntfrq - 1) / m->cntfrq;
+    return n > CCA_NEVER - 1 ? CCA_NEVER - 1 : (uint64_t)n;
+}
+
+static bool asserted(const struct cca_timer *t, uint64_t count)
+{
+    return (t->ctl & CTL_ENABLE) && count >= t->cval;
+}
+
+/* CTL as it reads: ISTATUS is not stored. */
+static uint64_t ctl_value(const struct cca_timer *t, uint64_t count)
+{
+    return (t->ctl & (CTL_ENABLE | CTL_IMASK)) | (asserted(t, count) ? CTL_ISTATUS : 0);
+}
+
+static bool fires(const struct cca_timer *t, uint64_t count)
+{
+    return asserted(t, count) && !(t->ctl & CTL_IMASK);
+}
+
+static uint64_t next_change(const struct cca_core *c, const struct cca_timer *t, uint64_t offset, uint64_t now_ticks)
+{
+    if (!(t->ctl & CTL_ENABLE) || (t->ctl & CTL_IMASK)) return CCA_NEVER;
+    if (now_ticks - offset >= t->cval && now_ticks >= offset) return CCA_NEVER; /* it has happened */
+    uint64_t at = t->cval + offset;
+    if (at < offset) return CCA_NEVER;
+    return insns_for(c->m, at);
+}
+
+static uint64_t next_timer(struct cca_core *c)
+{
+    uint64_t ticks = cca_ticks_at(c->m, c->m->insns);
+    uint64_t a = next_change(c, &c->cntp, 0, ticks);
+    uint64_t b = next_change(c, &c->cntv, c->cntvoff, ticks);
+    uint64_t h = next_change(c, &c->cnthp, 0, ticks);
+    if (b < a) a = b;
+    return h < a ? h : a;
+}
+
+/* True when the asserted state of a timer differs from what this context was last told. */
+bool cca_timer_fires(struct cca_core *c)
+{
+    uint64_t ticks = cca_ticks_at(c->m, c->m->insns);
+    bool p = fires(&c->cntp, ticks), v = fires(&c->cntv, ticks - c->cntvoff);
+    return (p && !c->timer_seen[0]) || (v && !c->timer_seen[1]);
+}
+
+void cca_update_deadline(struct cca_core *c)
+{
+    uint64_t d = c->slice_end;
+    if (c->m->limit < d) d = c->m->limit;
+    if (c->cfg.irq_exits) {
+        uint64_t t = next_timer(c);
+        if (t < d) d = t;
+        if (cca_timer_fires(c)) d = 0;
+    }
+    c->deadline = d;
+}
+
+bool cca_skip_to_timer(struct cca_core *c)
+{
+    if (!c->cfg.irq_exits) return false;
+    uint64_t t = next_timer(c);
+    if (t == CCA_NEVER || t >= c->m->limit) return false;
+    if (t > c->m->insns) c->m->insns = t;
+    return true;
+}
+
+void cca_give_back(struct cca_core *c, uint64_t pc)
+{
+    if (c->block_insns == 0) return;
+    uint64_t done = (pc - c->block_pc) >> 2;
+    if (done < c->block_insns) {
+        c->m->insns -= c->block_insns - done;
+        c->own_insns -= c->block_insns - done;
+    }
+    c->block_insns = 0;
+}
+
+/* op0 = 3, CRn = 14. Returns false where the access is not ours to carry out (let the engine decide). */
+bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t value, uint64_t *out)
+{
+    uint64_t now = cca_now_ticks(c);
+    struct cca_timer *t;
+    uint64_t offset = 0;
+    switch (encoding) {
+    case CCA_SYSREG(3, 3, 14, 0, 0): /* CNTFRQ_EL0; writable at the highest EL only, which is EL3 */
+        if (!read) return true;
+        *out = c->m->cntfrq;
+        return true;
+    case CCA_SYSREG(3, 3, 14, 0, 1): /* CNTPCT_EL0 */
+    case CCA_SYSREG(3, 3, 14, 0, 5): /* CNTPCTSS_EL0 */
+        *out = now;
+        return read;
+    case CCA_SYSREG(3, 3, 14, 0, 2): /* CNTVCT_EL0 */
+    case CCA_SYSREG(3, 3, 14, 0, 6): /* CNTVCTSS_EL0 */
+        *out = now - c->cntvoff;
+        return read;
+    case CCA_SYSREG(3, 4, 14, 0, 3): /* CNTVOFF_EL2 */
+        if (read) *out = c->cntvoff;
+        else c->cntvoff = value;
+        cca_update_deadline(c);
+        return true;
+    default: break;
+    }
+    uint32_t group = encoding & ~7u;
+    if (group == CCA_SYSREG(3, 3, 14, 2, 0)) t = &c->cntp;
+    else if (group == CCA_SYSREG(3, 3, 14, 3, 0)) t = &c->cntv, offset = c->cntvoff;
+    else if (group == CCA_SYSREG(3, 4, 14, 2, 0)) t = &c->cnthp;
+    else return false;
+    uint64_t count = now - offset;
+    switch (encoding & 7) {
+    case 0: /* TVAL: a signed 32-bit view of CVAL - count */
+        if (read) *out = (uint32_t)(t->cval - count);
+        else t->cval = count + (uint64_t)(int64_t)(int32_t)value;
+        break;
+    case 1:
+        if (read) *out = ctl_value(t, count);
+        else t->ctl = value & (CTL_ENABLE | CTL_IMASK);
+        break;
+    case 2:
+        if (read) *out = t->cval;
+        else t->cval = value;
+        break;
+    default: return false;
+    }
+    if (!read) {
+        /* a timer that is no longer asserted may assert anew */
+        if (t == &c->cntp && !fires(t, count)) c->timer_seen[0] = false;
+        if (t == &c->cntv && !fires(t, count)) c->timer_seen[1] = false;
+        cca_update_deadline(c);
+    }
+    return true;
+}
+
+uint64_t cca_insns(cca_machine *m)
+{
+    return m->insns;
+}
+
+void cca_set_insns(cca_machine *m, uint64_t insns)
+{
+    m->insns = insns;
+}
+
+uint64_t cca_ticks(cca_machine *m)
+{
+    return cca_ticks_at(m, m->insns);
+}
+
+void cca_set_limit(cca_machine *m, uint64_t insns)
+{
+    m->limit = insns ? insns : CCA_NEVER;
+}
+
+void cca_get_timer(cca_core *c, int virtual_timer, struct cca_timer *out)
+{
+    const struct cca_timer *t = virtual_timer ? &c->cntv : &c->cntp;
+    uint64_t count = cca_ticks_at(c->m, c->m->insns) - (virtual_timer ? c->cntvoff : 0);
+    out->ctl = ctl_value(t, count);
+    out->cval = t->cval;
+}
+
+void cca_set_timer(cca_core *c, int virtual_timer, const struct cca_timer *value)
+{
+    struct cca_timer *t = virtual_timer ? &c->cntv : &c->cntp;
+    t->ctl = value->ctl & (CTL_ENABLE | CTL_IMASK);
+    t->cval = value->cval;
+}
+
+int cca_timer_asserted(cca_core *c, int virtual_timer)
+{
+    const struct cca_timer *t = virtual_timer ? &c->cntv : &c->cntp;
+    return fires(t, cca_ticks_at(c->m, c->m->insns) - (virtual_timer ? c->cntvoff : 0));
+}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The record of calls: the last few, always, and all of them for whoever traces."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from bridge.core import Board
+    from rmm.abi.call import Call
+
+RING = 8
+
+
+class CallRecord(NamedTuple):
+    """One finished call.  decl is None for a function id that nothing declares; args[0] is that id then."""
+
+    insns: int
+    decl: Call | None
+    args: tuple[int, ...]
+    result: tuple[int, ...]
+    condition: str | None
+    rec_pa: int | None
+
+
+class Listener(Protocol):
+    """Whoever wants every event as it happens."""
+
+    def call(self, record: CallRecord) -> None: ...
+    def event(self, name: str, insns: int, text: str, depth: int) -> None: ...
+
+
+class CallLog:
+    """Observer of the RMM and of the monitor: keeps the last calls, counts all, tells the listener."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.ring: deque[CallRecord] = deque(maxlen=RING)
+        self.counts: dict[str, int] = {}
+        self.listener: Listener | None = None
+
+    def call(
+        self,
+        decl: Call | None,
+        args: tuple[int, ...],
+        result: tuple[int, ...],
+        condition: str | None,
+        rec_pa: int | None,
+    ) -> None:
+        name = "unknown" if decl is None else decl.name
+        self.counts[name] = self.counts.get(name, 0) + 1
+        record = CallRecord(self.board.insns, decl, args, result, condition, rec_pa)
+        self.ring.append(record)
+        if self.listener is not None:
+            self.listener.call(record)
+
+    def monitor(self, fid: int, x: Sequence[int], result: int) -> None:
+        """A call that the Root monitor answered by itself; unknown ones too, named as such."""
+        from rmm.abi import by_fid
+
+        self.call(by_fid(fid), (fid, *x[1:4]), (result,), None, None)
+
+    def event(self, name: str, text: str, depth: int = 0) -> None:
+        """Something that is no call: an exception, a fault, a REC entry."""
+        if self.listener is not None:
+            self.listener.event(name, self.board.insns, text, depth)
+
+    def rec_enter(self, rec_pa: int) -> None:
+        if self.listener is not None:
+            self.listener.event("rec_enter", self.board.insns, f"REC {rec_pa:#x} runs", 1)
+
+    def rec_exit(self, rec_pa: int, reason: str) -> None:
+        if self.listener is not None:
+            self.listener.event("rec_exit", self.board.insns, f"REC {rec_pa:#x} exits: {reason}", 1)
+
+    def granule(self, pa: int, old: int, new: int) -> None:
+        if self.listener is not None:
+            self.listener.event("granule", self.board.insns, f"granule {pa:#x} {old} -> {new}", 1)
+
+    def total(self, prefix: str) -> int:
+        """Calls whose name starts with `prefix`."""
+        return sum(count for name, count in self.counts.items() if name.startswith(prefix))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where the files that a machine file names are: `firmware:NAME`, or a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.errors import ConfigError, did_you_mean
+
+FIRMWARE = "firmware:"
+
+
+def firmware_names() -> list[str]:
+    """Names of the firmware that is built."""
+    return sorted(path.stem for path in _build().glob("*.elf"))
+
+
+def locate(file: str, where: str) -> Path:
+    """The path of `file`; ConfigError at `where` for firmware that there is none of."""
+    if not file.startswith(FIRMWARE):
+        return Path(file)
+    name = file.removeprefix(FIRMWARE)
+    path = _build() / f"{name}.elf"
+    if "/" in name or "\0" in name or not path.is_file():
+        hint = (
+            did_you_mean(name, firmware_names())
+            if firmware_names()
+            else " (nothing is built: `make firmware`)"
+        )
+        raise ConfigError(f"{where}: there is no firmware `{name}`{hint}")
+    return path
+
+
+def _build() -> Path:
+    import firmware
+
+    return Path(firmware.__path__[0]) / "build"

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The files of a machine, read, placed and checked against its memory map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from bridge.errors import ConfigError, UserError, did_you_mean
+from bridge.image import Image, flatten, read_image
+from bridge.pas import PAS
+from machine.gpt import GRANULE
+
+from .files import locate
+from .loader import MachineConfig
+from .scalars import address_text, size_text, span_text
+from .types import Realm
+from .validate import WORLD_PAS, Area, boot_areas, outside, region_of
+
+
+@dataclass(frozen=True, slots=True)
+class RealmImage:
+    """A realm's image as the machine hands it to the host.
+
+    base: IPA of its first granule; size: bytes, whole granules; stage: PA at which the machine leaves it;
+    entry: IPA of the first instruction.
+    """
+
+    realm: Realm
+    image: Image
+    base: int
+    size: int
+    stage: int
+    entry: int
+
+    def content(self) -> bytes:
+        """`size` bytes from `base` on, gaps and bss as zeros."""
+        return flatten(self.image, self.base).ljust(self.size, b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """loads: by name, at physical addresses.  entry: PA of PE 0's first instruction."""
+
+    loads: dict[str, Image]
+    realms: tuple[RealmImage, ...]
+    entry: int
+
+
+def read_images(config: MachineConfig) -> Images:
+    """Reads and places every file that the machine names; ConfigError at the key that is to blame."""
+    loads: dict[str, Image] = {}
+    areas: list[Area] = []
+    for name, load in config.load.items():
+        image = _read(load.file, config.source.where("load", name, "file"))
+        image = _place(config, name, image)
+        where = config.source.where("load", name, "file")
+        pas = WORLD_PAS[load.world]
+        for segment in image.segments:
+            if region_of(config, segment.address, segment.size, pas) is None:
+                reason = outside(config, segment.address, segment.size, pas)
+                span = span_text(segment.address, segment.size)
+                raise ConfigError(f"{where}: load.{name}: {load.file}: {span} {reason}")
+            areas.append(Area(segment.address, segment.size, f"load.{name}", ("load", name, "file")))
+        loads[name] = image
+    realms: list[RealmImage] = []
+    stage = config.boot.stage or 0
+    for index, realm in enumerate(config.realms):
+        staged = _realm(config, realm, index, stage)
+        areas.append(
+            Area(stage, staged.size, f"the staged image of realm {realm.name}", ("realms", index, "image"))
+        )
+        if region_of(config, stage, staged.size, PAS.NON_SECURE) is None:
+            where = config.source.where("realms", index, "image")
+            raise ConfigError(
+                f"{where}: realms[{index}].image: {size_text(staged.size)} staged at {address_text(stage)} "
+                f"{outside(config, stage, staged.size, PAS.NON_SECURE)}"
+            )
+        stage += staged.size
+        realms.append(staged)
+    areas += [area for area in boot_areas(config.boot) if area.name != "boot.stage"]
+    _disjoint(config, areas)
+    return Images(loads, tuple(realms), _entry(config, loads))
+
+
+def _read(file: str, where: str) -> Image:
+    path = locate(file, where)
+    try:
+        return read_image(path)
+    except UserError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _place(config: MachineConfig, name: str, image: Image) -> Image:
+    load = config.load[name]
+    if load.at is None:
+        if image.kind != "elf":
+            what = "an arm64 Image" if image.kind == "image" else "a raw binary"
+            where = config.source.where("load", name, "file")
+            raise ConfigError(f"{where}: load.{name}: {load.file} is {what}: the key `at` is missing")
+        return image
+    try:
+        return image.placed(load.at)
+    except UserError as error:
+        raise ConfigError(f"{config.source.where('load', name, 'at')}: {error}") from None
+
+
+def _realm(config: MachineConfig, realm: Realm, index: int, stage: int) -> RealmImage:
+    where = config.source.where("realms", index, "image")
+    image = _read(realm.image, where)
+    if not image.fixed:
+        try:
+            image = image.placed(realm.ram.base if realm.at is None else realm.at)
+        except UserError as error:
+            raise ConfigError(f"{where}: {error}") from None
+    elif realm.at is not None:
+        raise ConfigError(
+            f"{config.source.where('realms', index, 'at')}: realms[{index}].at: {realm.image} is an ELF: it "
+            f"stands at its own addresses ({address_text(image.base)})"
+        )
+    ram = realm.ram
+    if image.base < ram.base or image.end > ram.base + ram.size:
+        raise ConfigError(
+            f"{where}: realms[{index}].image: {realm.image} takes {address_text(image.base)} to "
+            f"{address_text(image.end - 1)}, the realm's RAM is {span_text(ram.base, ram.size)}"
+        )
+    base = image.base & ~(GRANULE - 1)
+    size = -(-(image.end - base) // GRANULE) * GRANULE
+    entry = image.entry if realm.entry is None else realm.entry
+    if isinstance(entry, str):
+        entry = _symbol(
+            image, entry, f"{config.source.where('realms', index, 'entry')}: realms[{index}].entry"
+        )
+    return RealmImage(realm, image, base, size, stage, entry)
+
+
+def _symbol(image: Image, name: str, label: str) -> int:
+    from bridge.symbols import SymbolTable
+
+    table = SymbolTable.from_elf(image.path)
+    address = table.address(name)
+    if address is None:
+        raise ConfigError(f"{label}: {image.path} has no symbol `{name}`{did_you_mean(name, table.names())}")
+    if address % 4:
+        raise ConfigError(f"{label}: `{name}` at {address:#x} is not a multiple of 4")
+    return address
+
+
+def _entry(config: MachineConfig, loads: dict[str, Image]) -> int:
+    boot = config.boot
+    where = config.source.where("boot", "entry")
+    if isinstance(boot.entry, int):
+        return boot.entry
+    if boot.entry is None:
+        candidates = [name for name, load in config.load.items() if load.world == boot.world]
+        candidates = [name for name in candidates if loads[name].kind == "elf"] or candidates
+        if len(candidates) != 1:
+            which = f"could be any of {', '.join(candidates)}" if candidates else "nothing is loaded"
+            raise ConfigError(f"{where}: boot.entry: give it: {which}")
+        return loads[candidates[0]].entry
+    name, _, symbol = boot.entry.partition(":")
+    image = loads[name]
+    if config.load[name].world != boot.world:
+        raise ConfigError(f"{where}: boot.entry: load.{name} is in the {config.load[name].world} world")
+    if not symbol:
+        return image.entry
+    entry = _symbol(image, symbol, f"{where}: boot.entry")
+    pas = WORLD_PAS[boot.world]
+    if region_of(config, entry, 4, pas) is None:
+        raise ConfigError(f"{where}: boot.entry: {entry:#x} {outside(config, entry, 4, pas)}")
+    return entry
+
+
+def _disjoint(config: MachineConfig, areas: list[Area]) -> None:
+    for low, high in pairwise(sorted(areas)):
+        if low.end > high.base:
+            raise ConfigError(
+                f"{config.source.where(*high.path)}: {high.name} ({span_text(high.base, high.size)}) "
+                f"overlaps {low.name} ({span_text(low.base, low.size)}) at {config.source.where(*low.path)}"
+            )

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From a name or a path to a checked machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bridge.errors import ConfigError, did_you_mean
+
+from . import cache, shipped
+from .files import FIRMWARE
+from .types import NAMED, MachineFile
+
+# The modules that read and check YAML are imported where they are needed: a cached machine needs none of them.
+if TYPE_CHECKING:
+    from .tree import Node
+
+
+class Source:
+    """Where each key of a loaded machine stands, and the file it was read from."""
+
+    __slots__ = ("path", "_extra", "_label", "_overrides", "_root", "inputs", "directories")
+
+    def __init__(
+        self, path: str, extra: Mapping[str, object] | None, label: str, overrides: Sequence[str]
+    ) -> None:
+        self.path = path
+        self._extra = extra
+        self._label = label
+        self._overrides = overrides
+        self._root: Node | None = None
+        self.inputs: dict[str, bytes | None] = {}
+        self.directories: dict[str, str] = {}
+
+    @property
+    def root(self) -> Node:
+        """The merged tree; of a cached machine it is read when a place is first asked for."""
+        if self._root is None:
+            from . import layers
+
+            reading = layers.Merge(self.inputs, self.directories)
+            root = reading.read(self.path)
+            if self._extra:
+                root = layers.merge(root, layers.from_plain(dict(self._extra), self._label))
+            for text in self._overrides:
+                root = layers.override(root, text, NAMED)
+            self._root = root
+        return self._root
+
+    def node(self, *path: str | int) -> tuple[Node, str]:
+        """The node at `path`, or the nearest one above it that is written down, and its `file:line:col`."""
+        from . import convert
+
+        return convert.find(self.root, path)
+
+    def where(self, *path: str | int) -> str:
+        """`file:line:col` of the value at `path`, or of the nearest mapping above it that is written down."""
+        return self.node(*path)[1]
+
+
+class MachineConfig(MachineFile, frozen=True, kw_only=True):
+    """A machine file, merged and checked.  Files are named by `firmware:NAME` or by a path from the working
+    directory; `source.where("load", "host", "file")` gives a key's place for an error message."""
+
+    source: Source
+
+
+def load(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    extra: Mapping[str, object] | None = None,
+    label: str = "command line",
+) -> MachineConfig:
+    """The machine of a file or a shipped name, with its layers; `extra`, then `overrides` (KEY=VALUE) on top.
+
+    extra: a further layer as plain data, shown as `label` in errors.  Raises ConfigError.
+    """
+    path = find(name)
+    asked = [os.getcwd(), path, repr(extra), label, *overrides]
+    source = Source(path, extra, label, overrides)
+    entry = cache.recall(asked)
+    machine = entry.machine if entry is not None else _checked(source, asked)
+    fields = {field: getattr(machine, field) for field in machine.__struct_fields__}
+    return MachineConfig(**fields, source=source)
+
+
+def _checked(source: Source, asked: list[str]) -> MachineFile:
+    from . import convert
+    from .validate import validate
+
+    machine = _with_paths(convert.to_machine(source.root), source)
+    validate(machine, source.where)
+    cache.keep(asked, source.inputs, machine)
+    return machine
+
+
+def find(name: str) -> str:
+    """The path of a machine file: an existing path, or a shipped name."""
+    if "\0" in name or not name:
+        raise ConfigError("expected the name or the path of a machine file")
+    looks_like_path = os.sep in name or name.endswith((".yaml", ".yml"))
+    if looks_like_path and os.path.exists(name):
+        return name
+    found = shipped.find(name)
+    if found is not None:
+        return str(found)
+    if os.path.exists(name):
+        return name
+    hint = did_you_mean(name.removesuffix(".yaml"), shipped.names(boards=True))
+    raise ConfigError(
+        f"{name}: no such machine file{hint or ' (`ccabridge list` shows those that come along)'}"
+    )
+
+
+def _with_paths(machine: MachineFile, source: Source) -> MachineFile:
+    """Files are named relative to the machine file that names them; after this, to the working directory."""
+
+    def resolve(file: str, *path: str | int) -> str:
+        if "\0" in file:
+            raise ConfigError(f"{source.where(*path)}: NUL in the name of a file")
+        if file.startswith(FIRMWARE):
+            return file
+        node, _ = source.node(*path)
+        return os.path.join(source.directories.get(node.file, ""), os.path.expanduser(file))
+
+    loads = {
+        name: msgspec.structs.replace(load, file=resolve(load.file, "load", name, "file"))
+        for name, load in machine.load.items()
+    }
+    realms = [
+        msgspec.structs.replace(realm, image=resolve(realm.image, "realms", index, "image"))
+        for index, realm in enumerate(machine.realms)
+    ]
+    return msgspec.structs.replace(machine, load=loads, realms=realms)

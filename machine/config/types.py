@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machine file, declared once: the checks, the JSON schema and docs/machine-file.md derive from this."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from .scalars import Address, Duration, Size
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
+
+# Mappings whose keys are names that the user makes up.
+NAMED = ("memory", "devices", "load")
+
+
+class _Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A mapping of the machine file: unknown keys are errors."""
+
+
+class CpuFeatures(_Block, frozen=True):
+    """What the ID registers of every PE offer; anything not named here is hidden when the engine lacks it."""
+
+    pauth: Annotated[
+        bool, Meta(description="Pointer authentication (FEAT_PAuth, QARMA5). Halves the speed.")
+    ] = False
+    sve: Annotated[bool, Meta(description="Scalable vectors (FEAT_SVE).")] = False
+    hafdbs: Annotated[
+        Literal["none", "af", "dirty"],
+        Meta(description="Hardware access flag (`af`) and dirty state (`dirty`) in stage 1 (FEAT_HAFDBS)."),
+    ] = "none"
+    rndr: Annotated[bool, Meta(description="RNDR and RNDRRS (FEAT_RNG), from the seeded source.")] = True
+    lse: Annotated[bool, Meta(description="Atomic instructions (FEAT_LSE).")] = True
+    pan: Annotated[bool, Meta(description="Privileged access never (FEAT_PAN).")] = True
+    crypto: Annotated[bool, Meta(description="AES, PMULL, SHA-1, SHA-256, SHA-512, SHA-3 instructions.")] = (
+        True
+    )
+    fp16: Annotated[bool, Meta(description="Half-precision arithmetic (FEAT_FP16).")] = True
+
+
+class Cpu(_Block, frozen=True):
+    """The PEs of the machine."""
+
+    count: Annotated[int, Meta(ge=1, le=64, description="PEs.")] = 1
+    pa_bits: Annotated[
+        Literal[32, 36, 40, 42, 44, 48, 52], Meta(description="Implemented physical address size in bits.")
+    ] = 48
+    seed: Annotated[
+        Address, Meta(description="Seed of RNDR and of every other random source of the machine.")
+    ] = field(default_factory=partial(Address, 1))
+    mpidr: Annotated[
+        list[Address],
+        Meta(
+            description="MPIDR_EL1 affinity of each PE; by default 16 PEs to each Aff1 group.", max_length=64
+        ),
+    ] = []
+    features: CpuFeatures = field(default_factory=CpuFeatures)
+
+
+class Clock(_Block, frozen=True):
+    """Time. Virtual time is retired instructions, so that equal inputs give equal runs."""
+
+    mode: Annotated[
+        Literal["virtual"], Meta(description="`virtual`: time passes with retired instructions.")
+    ] = "virtual"
+    cntfrq: Annotated[
+        int, Meta(ge=1, le=4_000_000_000, description="CNTFRQ_EL0: counter ticks in a virtual second.")
+    ] = 1_000_000_000
+    rate: Annotated[
+        int, Meta(ge=1_000, le=1_000_000_000_000, description="Instructions retired in a virtual second.")
+    ] = 1_000_000_000
+
+
+class Region(_Block, frozen=True):
+    """A stretch of RAM."""
+
+    base: Annotated[Address, Meta(description="Physical address, a multiple of 4K.")]
+    size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
+    pas: Annotated[
+        Literal["non-secure", "secure", "realm", "root"],
+        Meta(description="Physical address space that the GPT assigns it to at boot."),
+    ] = "non-secure"
+    retain: Annotated[bool, Meta(description="Keeps its content over a reset of the machine.")] = False
+    fill: Annotated[int, Meta(ge=0, le=255, description="Byte that it holds at power-on.")] = 0
+
+
+class Gpt(_Block, frozen=True):
+    """Granule protection table (rmm-abi.md §13.6)."""
+
+    region: Annotated[str, Meta(description="Memory region (PAS root) that holds the tables.")] = "root"
+    pps: Annotated[
+        Literal[32, 36, 40, 42, 44, 48, 52],
+        Meta(description="Protected physical address size in bits (GPCCR_EL3.PPS)."),
+    ] = 40
+    l0gptsz: Annotated[
+        Literal["1G", "16G", "64G", "512G"],
+        Meta(description="Memory under one level 0 entry (GPCCR_EL3.L0GPTSZ)."),
+    ] = "1G"
+    pgs: Annotated[
+        Literal["4K"], Meta(description="Granule size (GPCCR_EL3.PGS). The RMM's granule is 4K.")
+    ] = "4K"
+
+    @property
+    def l0_bits(self) -> int:
+        """log2 of the bytes under one level 0 entry."""
+        return {"1G": 30, "16G": 34, "64G": 36, "512G": 39}[self.l0gptsz]
+
+
+class Pl011(_Block, frozen=True, tag_field="type", tag="pl011"):
+    """Arm PrimeCell UART (PL011), one 4K page, in the Normal world's address map."""
+
+    base: Annotated[Address, Meta(description="Physical address of its page.")]
+    interrupt: Annotated[
+        int | None, Meta(description="Interrupt number as the GIC counts: 32 to 1019 for a shared interrupt.")
+    ] = None
+    console: Annotated[
+        str,
+        Meta(
+            description="Label of its lines on standard output: `NS`, `realm 0`, …",
+            min_length=1,
+            max_length=32,
+        ),
+    ] = "NS"
+
+    @property
+    def size(self) -> int:
+        return 4096
+
+
+class Nvm(_Block, frozen=True, tag_field="type", tag="nvm"):
+    """Non-volatile memory: RAM of the Normal world that keeps its content over a reset."""
+
+    base: Annotated[Address, Meta(description="Physical address, a multiple of 4K.")]
+    size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
+    fill: Annotated[int, Meta(ge=0, le=255, description="Byte that it holds when it is new.")] = 0xFF
+    retain: Annotated[bool, Meta(description="Keeps its content over a reset of the machine.")] = True
+
+
+Device = Pl011 | Nvm
+
+
+class Load(_Block, frozen=True):
+    """A file placed in memory before the machine starts."""
+
+    file: Annotated[
+        str,
+        Meta(
+            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`.",
+            min_length=1,
+            max_length=4096,
+        ),
+    ]
+    at: Annotated[
+        Address | None,
+        Meta(description="Physical address. An ELF is placed at its own addresses and takes none."),
+    ] = None
+    world: Annotated[
+        Literal["normal", "secure"], Meta(description="World whose memory it is loaded into.")
+    ] = "normal"
+
+
+class Range(_Block, frozen=True):
+    """A range of physical addresses."""
+
+    base: Annotated[Address, Meta(description="Address, a multiple of 4K.")]
+    size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
+
+
+Register = Annotated[str, Meta(pattern=r"^x([0-9]|[12][0-9]|30)$")]
+
+
+class Boot(_Block, frozen=True):
+    """How the first PE starts."""
+
+    world: Annotated[Literal["normal", "secure"], Meta(description="World that PE 0 starts in.")] = "normal"
+    el: Annotated[Literal[1, 2], Meta(description="Exception level that it starts at, MMU off.")] = 2
+    entry: Annotated[
+        int | str | None,
+        Meta(
+            description="First instruction: an address, `NAME` (entry point of that load) or `NAME:SYMBOL`. "
+            "By default the entry point of the one ELF loaded for the boot world."
+        ),
+    ] = None
+    registers: Annotated[
+        dict[Register, Address], Meta(description="General registers at entry, `x0` to `x30`; others are 0.")
+    ] = {}
+    info: Annotated[
+        Address | None,
+        Meta(
+            description="Where the machine writes the host information block (docs/payload.md); passed in X0."
+        ),
+    ] = None
+    pool: Annotated[
+        Range | None, Meta(description="Memory that the host may hand out: granules for realms, RTTs, RECs.")
+    ] = None
+    stage: Annotated[
+        Address | None, Meta(description="Where the machine leaves the realm images for the host to take.")
+    ] = None
+
+
+class Realm(_Block, frozen=True):
+    """A realm for the host to build. The host firmware reads this from the host information block."""
+
+    name: Annotated[
+        str, Meta(description="Name in traces and consoles.", pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}$")
+    ]
+    image: Annotated[
+        str,
+        Meta(
+            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`.",
+            min_length=1,
+            max_length=4096,
+        ),
+    ]
+    at: Annotated[
+        Address | None,
+        Meta(description="IPA that a raw binary or `Image` is loaded at; by default the base of `ram`."),
+    ] = None
+    ram: Annotated[Range, Meta(description="Protected RAM of the realm, in IPA.")] = field(
+        default_factory=partial(Range, Address(0x8000_0000), Size(16 << 20))
+    )
+    ipa_bits: Annotated[int, Meta(ge=32, le=52, description="IPA width; the upper half is unprotected.")] = 33
+    hash: Annotated[
+        Literal["sha256", "sha512"], Meta(description="Hash algorithm of the realm's measurements.")
+    ] = "sha256"
+    personalization: Annotated[
+        str,
+        Meta(
+            description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros."
+        ),
+    ] = ""
+    recs: Annotated[int, Meta(ge=1, le=1023, description="RECs; the first one is runnable.")] = 1
+    entry: Annotated[
+        int | str | None,
+        Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
+    ] = None
+
+    @property
+    def rpv(self) -> bytes:
+        """The 64 bytes of RmiRealmParams.rpv; ValueError when `personalization` does not fit."""
+        text = self.personalization
+        try:
+            value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
+        except ValueError:
+            raise ValueError("expected pairs of hexadecimal digits after `hex:`") from None
+        if len(value) > 64:
+            raise ValueError(f"{len(value)} bytes, a realm personalization value has 64")
+        return value.ljust(64, b"\0")
+
+
+class RmmFeatures(_Block, frozen=True):
+    """What the RMM offers: RmiFeatureRegister0 (rmm-abi.md §2.6) and the limits behind it."""
+
+    s2sz: Annotated[int, Meta(ge=32, le=52, description="Widest IPA space of a realm, in bits.")] = 48
+    lpa2: Annotated[bool, Meta(description="52-bit addresses with 4K granules.")] = False
+    sve: Annotated[bool, Meta(description="SVE for realms; needs `cpu.features.sve`.")] = False
+    sve_vl: Annotated[int, Meta(ge=0, le=15, description="Longest vector: (sve_vl + 1) × 128 bits.")] = 0
+    num_bps: Annotated[int, Meta(ge=1, le=15, description="NUM_BPS: breakpoints minus 1.")] = 1
+    num_wps: Annotated[int, Meta(ge=1, le=15, description="NUM_WPS: watchpoints minus 1.")] = 1
+    pmu: Annotated[bool, Meta(description="Performance monitors for realms.")] = False
+    pmu_counters: Annotated[int, Meta(ge=0, le=31, description="PMU event counters.")] = 0
+    sha256: Annotated[bool, Meta(description="Measurements by SHA-256.")] = True
+    sha512: Annotated[bool, Meta(description="Measurements by SHA-512.")] = True
+    list_registers: Annotated[int, Meta(ge=1, le=16, description="GICv3 list registers.")] = 4
+    max_recs_order: Annotated[
+        int, Meta(ge=1, le=10, description="A realm has at most 2^max_recs_order - 1 RECs.")
+    ] = 10
+    vmid_bits: Annotated[Literal[8, 16], Meta(description="Width of a VMID.")] = 16
+    aux_granules: Annotated[int, Meta(ge=0, le=16, description="Auxiliary granules of a REC.")] = 16
+
+
+class Rmm(_Block, frozen=True):
+    """The Realm Management Monitor."""
+
+    features: RmmFeatures = field(default_factory=RmmFeatures)
+
+
+class Limits(_Block, frozen=True):
+    """Where a run ends at the latest (exit code 124)."""
+
+    instructions: Annotated[
+        int,
+        Meta(ge=0, le=(1 << 62), description="Retired instructions of the whole machine; 0 for no limit."),
+    ] = 0
+    time: Annotated[Duration, Meta(description="Virtual time: `60s`, `1.5ms`; 0 for no limit.")] = field(
+        default_factory=Duration
+    )
+
+
+class MachineFile(_Block, frozen=True, kw_only=True):
+    """A machine: PEs, memory and its physical address spaces, devices, and what runs in each world."""
+
+    description: Annotated[
+        str, Meta(description="One line that says what the machine is for.", max_length=1000)
+    ] = ""
+    layers: Annotated[
+        list[str],
+        Meta(
+            description="Machine files that this one builds on, the later over the earlier and this file "
+            "over all: paths relative to this file, or shipped names. Mappings merge, lists are replaced, "
+            "null deletes."
+        ),
+    ] = []
+    cpu: Cpu = field(default_factory=Cpu)
+    clock: Clock = field(default_factory=Clock)
+    memory: Annotated[dict[Name, Region], Meta(description="RAM, by name.", min_length=1, max_length=64)]
+    gpt: Gpt = field(default_factory=Gpt)
+    devices: Annotated[dict[Name, Device], Meta(description="Devices, by name.", max_length=64)] = {}
+    load: Annotated[
+        dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)
+    ] = {}
+    boot: Boot = field(default_factory=Boot)
+    realms: Annotated[list[Realm], Meta(description="Realms for the host to build.", max_length=64)] = []
+    rmm: Rmm = field(default_factory=Rmm)
+    limits: Limits = field(default_factory=Limits)
+    semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = (
+        True
+    )

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The rules between the keys of a machine file: what lies where, in whose memory, and what needs what.
+
+The first rule that is broken raises ConfigError at the line it is about.  Rules that need the content of the
+files that are loaded are in images.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bridge.errors import ConfigError, did_you_mean
+from bridge.pas import GPI, PAS
+from machine.gpt import GRANULE, bytes_needed
+
+from .scalars import address_text, size_text, span_text
+from .types import Boot, MachineFile, Nvm, Realm
+
+Where = Callable[..., str]
+"""`where("memory", "dram", "base")` is the `file:line:col` of that key's value."""
+
+WORLD_PAS = {"normal": PAS.NON_SECURE, "secure": PAS.SECURE}
+
+
+class Area(NamedTuple):
+    """An occupied range of physical addresses and the key that it comes from."""
+
+    base: int
+    size: int
+    name: str
+    path: tuple[str | int, ...]
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+
+def validate(machine: MachineFile, where: Where) -> None:
+    """Raises ConfigError for the first broken rule."""
+    areas = _areas(machine, where)
+    _disjoint(areas, where)
+    _gpt(machine, areas, where)
+    _cpu(machine, where)
+    _devices(machine, where)
+    _boot(machine, where)
+    _rmm(machine, where)
+    for index, realm in enumerate(machine.realms):
+        _realm(machine, realm, index, where)
+
+
+def gpt_ranges(machine: MachineFile) -> list[tuple[int, int, int]]:
+    """(base, size, GPI) of all memory and devices: what GranuleProtectionTable takes."""
+    ranges = [(int(r.base), int(r.size), int(PAS.from_text(r.pas))) for r in machine.memory.values()]
+    ranges += [(int(d.base), int(d.size), int(GPI.NON_SECURE)) for d in machine.devices.values()]
+    return sorted(ranges)
+
+
+def _granules(base: int, size: int, path: tuple[str | int, ...], where: Where) -> None:
+    if base % GRANULE:
+        raise ConfigError(
+            f"{where(*path, 'base')}: {_key(path)}.base: expected a multiple of 4K, got {base:#x}"
+        )
+    if size == 0:
+        raise ConfigError(f"{where(*path, 'size')}: {_key(path)}.size: expected at least 4K, got 0")
+    if size % GRANULE:
+        raise ConfigError(
+            f"{where(*path, 'size')}: {_key(path)}.size: expected a multiple of 4K, got {size:#x}"
+        )
+
+
+def _key(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def _areas(machine: MachineFile, where: Where) -> list[Area]:
+    areas: list[Area] = []
+    for name, region in machine.memory.items():
+        _granules(region.base, region.size, ("memory", name), where)
+        areas.append(Area(region.base, region.size, f"memory.{name}", ("memory", name)))
+    for name, device in machine.devices.items():
+        _granules(device.base, device.size, ("devices", name), where)
+        areas.append(Area(device.base, device.size, f"devices.{name}", ("devices", name)))
+    bits, key = min((machine.cpu.pa_bits, "cpu.pa_bits"), (machine.gpt.pps, "gpt.pps"))
+    for area in areas:
+        if area.end > 1 << bits:
+            raise ConfigError(
+                f"{where(*area.path, 'base')}: {area.name}: {_span(area)} ends beyond 2^{bits} ({key})"
+            )
+    return areas
+
+
+def _span(area: Area) -> str:
+    return span_text(area.base, area.size)
+
+
+def _disjoint(areas: list[Area], where: Where) -> None:
+    ordered = sorted(areas)
+    for low, high in zip(ordered, ordered[1:], strict=False):
+        if low.end > high.base:
+            # The later line is the one to look at, whichever lies lower in memory.
+            first, second = (low, high) if areas.index(low) < areas.index(high) else (high, low)
+            raise ConfigError(
+                f"{where(*second.path, 'base')}: {second.name} ({_span(second)}) overlaps {first.name} "
+                f"({_span(first)}) at {where(*first.path, 'base')}"
+            )
+
+
+def _gpt(machine: MachineFile, areas: list[Area], where: Where) -> None:
+    gpt = machine.gpt
+    region = machine.memory.get(gpt.region)
+    at = where("gpt", "region")
+    if region is None:
+        roots = [name for name, r in machine.memory.items() if r.pas == "root"]
+        hint = did_you_mean(gpt.region, list(machine.memory)) or (
+            f" (root memory: {roots[0]})" if roots else ""
+        )
+        raise ConfigError(f"{at}: gpt.region: there is no memory region `{gpt.region}`{hint}")
+    if region.pas != "root":
+        raise ConfigError(
+            f"{at}: gpt.region: expected a region with pas: root, `{gpt.region}` is {region.pas}"
+        )
+    if gpt.pps > machine.cpu.pa_bits:
+        raise ConfigError(
+            f"{where('gpt', 'pps')}: gpt.pps: {gpt.pps} bits, cpu.pa_bits has {machine.cpu.pa_bits}"
+        )
+    ranges = [(area.base, area.size, 0) for area in areas]
+    needed = bytes_needed(region.base, ranges, gpt.pps, gpt.l0_bits)
+    if needed > region.size:
+        raise ConfigError(
+            f"{where('memory', gpt.region, 'size')}: memory.{gpt.region}.size: the granule protection table "
+            f"needs {size_text(needed)} from {address_text(region.base)} on, got {size_text(region.size)}"
+        )
+
+
+def _cpu(machine: MachineFile, where: Where) -> None:
+    cpu = machine.cpu
+    if cpu.mpidr and len(cpu.mpidr) != cpu.count:
+        raise ConfigError(f"{where('cpu', 'mpidr')}: cpu.mpidr: {len(cpu.mpidr)} values for {cpu.count} PEs")
+    seen: set[int] = set()
+    for index, mpidr in enumerate(cpu.mpidr):
+        at = where("cpu", "mpidr", index)
+        if mpidr & ~0xFF_00FF_FFFF:
+            raise ConfigError(f"{at}: cpu.mpidr[{index}]: bits other than Aff0 to Aff3 are set in {mpidr:#x}")
+        if mpidr in seen:
+            raise ConfigError(f"{at}: cpu.mpidr[{index}]: {mpidr:#x} stands here twice")
+        seen.add(mpidr)
+
+
+def _devices(machine: MachineFile, where: Where) -> None:
+    lines: dict[int, str] = {}
+    for name, device in machine.devices.items():
+        if isinstance(device, Nvm) or device.interrupt is None:
+            continue
+        at = where("devices", name, "interrupt")
+        line = device.interrupt
+        if not 32 <= line <= 1019:
+            raise ConfigError(f"{at}: devices.{name}.interrupt: expected 32 to 1019, got {line}")
+        if line in lines:
+            raise ConfigError(
+                f"{at}: devices.{name}.interrupt: {line} is the interrupt of devices.{lines[line]}"
+            )
+        lines[line] = name
+    for name, device in machine.devices.items():
+        if not isinstance(device, Nvm) and not device.console.isprintable():
+            raise ConfigError(
+                f"{where('devices', name, 'console')}: devices.{name}.console: expected printable text"
+            )
+
+
+def region_of(machine: MachineFile, base: int, size: int, pas: PAS) -> str | None:
+    """The name of the memory region of that PAS that holds all of [base, base + size), or None."""
+    for name, region in machine.memory.items():
+        if region.pas == pas.text and region.base <= base and base + size <= region.base + region.size:
+            return name
+    for name, device in machine.devices.items():
+        inside = device.base <= base and base + size <= device.base + device.size
+        if inside and isinstance(device, Nvm) and pas is PAS.NON_SECURE:
+            return name
+    return None
+
+
+def outside(machine: MachineFile, base: int, size: int, pas: PAS) -> str:
+    """Why `region_of` finds nothing: the tail of an error message."""
+    for name, region in machine.memory.items():
+        if region.base < base + size and base < region.base + region.size:
+            if region.pas != pas.text:
+                return f"lies in memory.{name}, which is {region.pas}"
+            return (
+                f"leaves memory.{name} ({address_text(region.base)} to "
+                f"{address_text(region.base + region.size - 1)})"
+            )
+    return f"lies in no {pas.text} memory"
+
+
+def _boot(machine: MachineFile, where: Where) -> None:
+    boot = machine.boot
+    pas = WORLD_PAS[boot.world]
+    if boot.world == "secure" and boot.el == 2:
+        raise ConfigError(f"{where('boot', 'el')}: boot.el: the secure world starts at EL1, got 2")
+    if isinstance(boot.entry, int):
+        at = where("boot", "entry")
+        if boot.entry % 4:
+            raise ConfigError(f"{at}: boot.entry: expected a multiple of 4, got {boot.entry:#x}")
+        if boot.entry < 0 or region_of(machine, boot.entry, 4, pas) is None:
+            reason = outside(machine, boot.entry, 4, pas)
+            raise ConfigError(f"{at}: boot.entry: {address_text(boot.entry)} {reason}")
+    elif boot.entry is not None:
+        name = boot.entry.partition(":")[0]
+        if name not in machine.load:
+            hint = did_you_mean(name, list(machine.load))
+            raise ConfigError(
+                f"{where('boot', 'entry')}: boot.entry: expected an address, a load or LOAD:SYMBOL; "
+                f"there is no load `{name}`{hint}"
+            )
+    if machine.load or machine.realms:
+        _needs(machine, boot, where)
+    for area in boot_areas(boot):
+        if area.name == "boot.pool":
+            _granules(area.base, area.size, area.path, where)
+        elif area.base % GRANULE:
+            raise ConfigError(
+                f"{where(*area.path)}: {area.name}: expected a multiple of 4K, got {area.base:#x}"
+            )
+        if region_of(machine, area.base, area.size, PAS.NON_SECURE) is None:
+            reason = outside(machine, area.base, area.size, PAS.NON_SECURE)
+            raise ConfigError(f"{where(*area.path)}: {area.name}: {_span(area)} {reason}")
+    _disjoint(boot_areas(boot), lambda *path: where(*(path[:2] if path[1] != "pool" else path)))
+
+
+def _needs(machine: MachineFile, boot: Boot, where: Where) -> None:
+    if boot.entry is None and not any(load.world == boot.world for load in machine.load.values()):
+        raise ConfigError(
+            f"{where('boot')}: boot.entry is missing, and nothing is loaded for the {boot.world} world"
+        )
+    if machine.realms:
+        for key, value in (("info", boot.info), ("pool", boot.pool), ("stage", boot.stage)):
+            if value is None:
+                raise ConfigError(
+                    f"{where('boot')}: boot.{key} is missing: the host that builds the realms needs it"
+                )
+        if not any(region.pas == "realm" for region in machine.memory.values()):
+            raise ConfigError(f"{where('memory')}: memory: the RMM needs a region with pas: realm")
+
+
+def boot_areas(boot: Boot) -> list[Area]:
+    """The ranges of Normal memory that the boot block sets aside; the stage counts one granule here."""
+    areas: list[Area] = []
+    if boot.info is not None:
+        areas.append(Area(boot.info, GRANULE, "boot.info", ("boot", "info")))
+    if boot.stage is not None:
+        areas.append(Area(boot.stage, GRANULE, "boot.stage", ("boot", "stage")))
+    if boot.pool is not None:
+        areas.append(Area(boot.pool.base, boot.pool.size, "boot.pool", ("boot", "pool")))
+    return areas
+
+
+def _rmm(machine: MachineFile, where: Where) -> None:
+    features = machine.rmm.features
+
+    def at(key: str) -> str:
+        return f"{where('rmm', 'features', key)}: rmm.features.{key}"
+
+    if features.s2sz > 48 and not features.lpa2:
+        raise ConfigError(f"{at('s2sz')}: {features.s2sz} bits need lpa2: true")
+    if features.s2sz > machine.cpu.pa_bits:
+        raise ConfigError(f"{at('s2sz')}: {features.s2sz} bits, cpu.pa_bits has {machine.cpu.pa_bits}")
+    if features.sve and not machine.cpu.features.sve:
+        raise ConfigError(f"{at('sve')}: needs cpu.features.sve: true")
+    if not (features.sha256 or features.sha512):
+        raise ConfigError(f"{at('sha256')}: at least one hash algorithm must be on")
+
+
+def _realm(machine: MachineFile, realm: Realm, index: int, where: Where) -> None:
+    features = machine.rmm.features
+
+    def at(*keys: str | int) -> str:
+        return f"{where('realms', index, *keys)}: realms[{index}].{_key(keys)}"
+
+    for other in machine.realms[:index]:
+        if other.name == realm.name:
+            raise ConfigError(f"{at('name')}: `{realm.name}` is the name of another realm")
+    if realm.ipa_bits > features.s2sz:
+        raise ConfigError(f"{at('ipa_bits')}: {realm.ipa_bits} bits, rmm.features.s2sz has {features.s2sz}")
+    if not getattr(features, realm.hash):
+        raise ConfigError(f"{at('hash')}: {realm.hash} is off in rmm.features")
+    most = (1 << features.max_recs_order) - 1
+    if realm.recs > most:
+        raise ConfigError(f"{at('recs')}: {realm.recs} RECs, rmm.features.max_recs_order allows {most}")
+    _granules(realm.ram.base, realm.ram.size, ("realms", index, "ram"), where)
+    half = 1 << (realm.ipa_bits - 1)
+    if realm.ram.base + realm.ram.size > half:
+        raise ConfigError(
+            f"{at('ram', 'base')}: the RAM ({span_text(realm.ram.base, realm.ram.size)}) leaves the "
+            f"protected half of {realm.ipa_bits} IPA bits, which ends at {address_text(half)}"
+        )
+    if realm.at is not None:
+        if realm.at % GRANULE:
+            raise ConfigError(f"{at('at')}: expected a multiple of 4K, got {int(realm.at):#x}")
+        if not realm.ram.base <= realm.at < realm.ram.base + realm.ram.size:
+            raise ConfigError(f"{at('at')}: {address_text(realm.at)} lies outside the realm's RAM")
+    if isinstance(realm.entry, int):
+        if realm.entry % 4:
+            raise ConfigError(f"{at('entry')}: expected a multiple of 4, got {realm.entry:#x}")
+        if not realm.ram.base <= realm.entry < realm.ram.base + realm.ram.size:
+            raise ConfigError(f"{at('entry')}: {realm.entry:#x} lies outside the realm's RAM")
+    try:
+        _ = realm.rpv
+    except ValueError as error:
+        raise ConfigError(f"{at('personalization')}: {error}") from None

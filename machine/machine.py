@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine put together from its configuration: memory, GPT, worlds, devices; and its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from bridge.core import Board, Core
+from bridge.cpu import ID_REGISTERS, id_registers
+from bridge.memory import PhysicalMemory, Region
+from bridge.pas import PAS
+from bridge.plugin import lib
+from machine.bus import Bus
+from machine.calls import CallLog
+from machine.config.validate import gpt_ranges
+from machine.devices.console import Console
+from machine.end import MODEL_BUG, End
+from machine.gpt import GranuleProtectionTable
+from machine.host import run_host
+from machine.loading import load_images
+from machine.monitor import Monitor
+from machine.recs import RmmMemory, RootPlatform
+from machine.semihosting import Semihosting
+from rmm.features import Features
+from rmm.idregs import realm_id_registers
+from rmm.rmm import Rmm
+
+if TYPE_CHECKING:
+    from machine.config.loader import MachineConfig
+    from machine.config.types import Nvm, Pl011
+    from machine.trace import Tracer
+    from rmm.protocols import RecInit
+
+# How far a context runs before Python looks at signals and wall time; no guest can see it.
+SLICE = 20_000_000
+HAFDBS = {"none": 0, "af": 1, "dirty": 2}
+
+
+class Machine:
+    """One machine.  Nothing outside the process is touched until `run`, and `run` can be called once.
+
+    output: gets every line of standard output (consoles, trace), newline included.
+    """
+
+    def __init__(self, config: MachineConfig, output: Callable[[str], object]) -> None:
+        self.config = config
+        self._output = output
+        self._consoles: dict[str, Console] = {}
+        self.slice = SLICE
+        self.tracing = False
+        self.tracer: Tracer | None = None
+        self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
+
+        self.memory = PhysicalMemory(_regions(config))
+        self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
+        root = self.memory.region(config.memory[config.gpt.region].base)
+        self.gpt = GranuleProtectionTable(
+            root.bytes, root.base, gpt_ranges(config), pps_bits=config.gpt.pps, l0_bits=config.gpt.l0_bits
+        )
+        self.board.set_gpt(
+            self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
+        )
+        self.bus = Bus()
+        self._attach_devices()
+        self.calls = CallLog(self.board)
+        self.semihosting = Semihosting(self)
+        self._cores: list[Core] = []
+        features = config.rmm.features
+        self.rmm = Rmm(
+            RmmMemory(self.board),
+            RootPlatform(self),
+            features=Features(
+                s2sz=features.s2sz,
+                lpa2=features.lpa2,
+                sve=features.sve,
+                sve_vl=features.sve_vl,
+                num_bps=features.num_bps,
+                num_wps=features.num_wps,
+                pmu=features.pmu,
+                pmu_num_ctrs=features.pmu_counters,
+                hash_sha256=features.sha256,
+                hash_sha512=features.sha512,
+                gicv3_num_lrs=features.list_registers - 1,
+                max_recs_order=features.max_recs_order,
+                vmid_bits=features.vmid_bits,
+                pa_width=config.cpu.pa_bits,
+                rec_aux_count=features.aux_granules,
+            ),
+            dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
+            observer=self.calls,
+        )
+        self.monitor = Monitor(self)
+        self.images = load_images(self)
+        self.host = self._boot_core()
+        self.running = self.host
+        self.board.set_limit(self._limit())
+
+    def _limit(self) -> int:
+        limits, clock = self.config.limits, self.config.clock
+        bounds = [limits.instructions] if limits.instructions else []
+        if limits.time:
+            bounds.append(max(1, int(limits.time) * clock.rate // 1_000_000_000))
+        return min(bounds, default=0)
+
+    def _attach_devices(self) -> None:
+        for device in self.config.devices.values():
+            if device.__struct_config__.tag == "pl011":
+                self._attach_uart(device)  # type: ignore[arg-type]
+
+    def _attach_uart(self, device: Pl011) -> None:
+        from machine.devices.pl011 import Pl011 as Uart
+
+        self.bus.attach(device.base, Uart(self.console(device.console).write))
+
+    def console(self, label: str) -> Console:
+        """The console of a label, shared by all that print under it."""
+        if label not in self._consoles:
+            self._consoles[label] = Console(label, self._output)
+        return self._consoles[label]
+
+    def _boot_core(self) -> Core:
+        config = self.config
+        core = Core(
+            self.board,
+            "normal world, PE 0",
+            pas=PAS.NON_SECURE,
+            el=config.boot.el,
+            mpidr=0x8000_0000 | (config.cpu.mpidr[0] if config.cpu.mpidr else 0),
+            pa_bits=config.cpu.pa_bits,
+            seed=config.cpu.seed,
+            hafdbs=self.hafdbs,
+            pauth=config.cpu.features.pauth,
+            semihosting=config.semihosting,
+        )
+        self.present_ids(core)
+        for number, value in self.images.registers.items():
+            core.set_x(number, [value])
+        core.pc = self.images.entry
+        self.add_core(core)
+        return core
+
+    def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
+        """Gives a context the machine's ID registers; a realm's are masked by the RMM."""
+        config = self.config
+        handle = core.handle
+
+        def engine(encoding: int) -> int:
+            return int(lib.cca_engine_id(handle, encoding))
+
+        values = id_registers(engine, config.cpu.features, config.cpu.pa_bits)
+        if realm is not None:
+            values = realm_id_registers(values, sve=realm.sve_vq is not None)
+        shown = {ID_REGISTERS[name]: value for name, value in values.items()}
+        for low in range(128):
+            encoding = 0xC000 | low
+            if low != 5:  # MPIDR_EL1 is the context's own
+                core.set_id(encoding, shown.get(encoding, 0))
+
+    def add_core(self, core: Core) -> None:
+        self._cores.append(core)
+
+    def remove_core(self, core: Core) -> None:
+        self._cores.remove(core)
+
+    def trace_with(self, tracer: Tracer) -> None:
+        """Every event goes to `tracer` from now on."""
+        self.tracer = tracer
+        self.tracing = True
+        self.calls.listener = tracer
+        for core in self._cores:
+            core.trace(True)
+
+    def drain_events(self, core: Core) -> None:
+        """Hands what the plugin noted (exceptions, faults, unknown registers) to the trace."""
+        if self.tracer is not None:
+            for event in core.events():
+                self.tracer.plugin_event(core, event)
+
+    def mmio(self, core: Core) -> None:
+        """Answers the device access a core has stopped at; an external abort where no device is."""
+        exit_ = core.exit
+        hit = self.bus.find(exit_.pa)
+        if hit is None:
+            lib.cca_external_abort(core.handle)
+            return
+        device, offset = hit
+        if exit_.is_write:
+            device.write(offset, exit_.size, exit_.value)
+            lib.cca_mmio_done(core.handle, 0)
+        else:
+            lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
+
+    def poll(self) -> None:
+        """Called between slices, so that signals and progress get their turn; the model does not depend on it."""
+
+    def run(self) -> End:
+        """Runs to the end and says which it was."""
+        try:
+            run_host(self)
+        except End as end:
+            return end
+        except (KeyboardInterrupt, TimeoutError):
+            raise
+        except Exception as error:
+            bug = End(MODEL_BUG, f"{type(error).__name__}: {error}", core=self.running)
+            bug.__cause__ = error
+            return bug
+        finally:
+            for console in self._consoles.values():
+                console.flush()
+        raise AssertionError("the host's loop ends by End only")
+
+    def close(self) -> None:
+        for core in self._cores:
+            core.close()
+        self._cores.clear()
+
+    @property
+    def cores(self) -> Sequence[Core]:
+        return self._cores
+
+    @property
+    def virtual_ns(self) -> int:
+        """Virtual time in nanoseconds."""
+        return self.board.insns * 1_000_000_000 // self.config.clock.rate
+
+
+def _regions(config: MachineConfig) -> list[Region]:
+    regions = [
+        Region(name, r.base, r.size, PAS.from_text(r.pas), fill=r.fill, retain=r.retain)
+        for name, r in config.memory.items()
+    ]
+    for name, device in config.devices.items():
+        if device.__struct_config__.tag == "nvm":
+            regions.append(_nvm(name, device))  # type: ignore[arg-type]
+    return regions
+
+
+def _nvm(name: str, device: Nvm) -> Region:
+    return Region(name, device.base, device.size, PAS.NON_SECURE, fill=device.fill, retain=device.retain)
+
+

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the machine, the host firmware and the realm payloads agree on (docs/payload.md).
+
+The host information block that the machine leaves for the host, the numbers of the host calls, the way a
+firmware image ends the machine: declared here once.  `firmware/sdk/include/ccab.h` is generated from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rmm.abi.layout import Field, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from machine.loading import StagedRealm
+    from machine.machine import Machine
+
+MAGIC = int.from_bytes(b"CCABHOST", "little")
+VERSION = 1
+MAX_REALMS = 4
+MAX_BANKS = 8
+NAME_SIZE = 32
+
+REALM_INFO = Struct(
+    "CcabRealmInfo",
+    "ccab_realm_info",
+    0x100,
+    Field("image_pa", 0x00, "u64", doc="PA of the image, a multiple of 4K"),
+    Field("image_size", 0x08, "u64", doc="bytes, a multiple of 4K"),
+    Field("load_ipa", 0x10, "u64", doc="IPA of the image's first byte"),
+    Field("entry_ipa", 0x18, "u64", doc="IPA of the first instruction"),
+    Field("ram_base", 0x20, "u64", doc="IPA of the protected RAM"),
+    Field("ram_size", 0x28, "u64", doc="bytes"),
+    Field("console_pa", 0x30, "u64", doc="PL011 of the realm's console, 0 for none"),
+    Field("ipa_bits", 0x38, "u32", doc="IPA width; the upper half is unprotected"),
+    Field("recs", 0x3C, "u32", doc="RECs to create"),
+    Field("hash_algo", 0x40, "u32", doc="RMI_HASH_*"),
+    Field("flags", 0x44, "u32", doc="zero"),
+    Field("rpv", 0x80, "bytes", 64, doc="Realm Personalization Value"),
+    Field("name", 0xC0, "bytes", NAME_SIZE, doc="padded with zeros, one at least"),
+    doc="a realm that the host shall build",
+)
+
+HOST_INFO = Struct(
+    "CcabHostInfo",
+    "ccab_host_info",
+    0x200,
+    Field("magic", 0x000, "u64", doc="CCAB_INFO_MAGIC"),
+    Field("version", 0x008, "u32", doc="CCAB_INFO_VERSION"),
+    Field("size", 0x00C, "u32", doc="bytes, realms included"),
+    Field("num_realms", 0x010, "u32", doc="they stand after this structure"),
+    Field("num_banks", 0x014, "u32"),
+    Field("console_pa", 0x018, "u64", doc="PL011 of the host's console, 0 for none"),
+    Field("pool_pa", 0x020, "u64", doc="memory that the host may hand out"),
+    Field("pool_size", 0x028, "u64", doc="bytes"),
+    Field("secure_pa", 0x030, "u64", doc="a granule of the Secure PAS, 0 for none"),
+    Field("root_gpt_pa", 0x038, "u64", doc="the granule protection table, Root PAS"),
+    Field("monitor_pa", 0x040, "u64", doc="a granule of the monitor, Root PAS"),
+    Field("rmm_pa", 0x048, "u64", doc="a granule of the RMM, Realm PAS, 0 for none"),
+    Field("bank_base", 0x080, "u64", MAX_BANKS, doc="Non-secure DRAM"),
+    Field("bank_size", 0x0C0, "u64", MAX_BANKS, doc="bytes"),
+    doc="the host information block: X0 of the host at entry",
+)
+
+# RSI_HOST_CALL immediates.  gprs[0] comes back as CCAB_HC_UNKNOWN for a number that the host does not know.
+HOST_CALLS = {
+    "NOP": (0, "nothing; the round trip alone"),
+    "PUTS": (1, "gprs[0] = length, at most 240; gprs[1..30] = the bytes, little-endian"),
+    "EXIT": (2, "gprs[0] = exit code of the machine; does not return"),
+    "YIELD": (3, "lets other RECs run"),
+    "PEEK": (4, "gprs[0] = IPA; back: CCAB_PEEK_*, bytes that are not zero, FNV-1a of the page, first 8 bytes"),
+    "DESTROY": (5, "gprs[0] = IPA: DATA_DESTROY; back: RMI status"),
+    "POPULATE": (6, "gprs[0] = IPA: DATA_CREATE_UNKNOWN; back: RMI status"),
+    "EXITS": (7, "gprs[0] = IPA; back: exits of the realm for a fault there that the host could not mend"),
+    "READ_ONLY": (8, "gprs[0] = unprotected IPA of a shared page: maps it read-only; back: RMI status"),
+    "VICTIM": (9, "gprs[0] = IPA, gprs[1] = FNV-1a of a page that is attacked; back: 1 to be asked again, 0"),
+}
+PUTS_MAX = 240
+HOST_CALL_UNKNOWN = (1 << 64) - 1
+
+PEEK = {
+    "SHARED": (0, "the host holds a page of its own there"),
+    "PROTECTED": (1, "the page is the realm's"),
+    "NONE": (2, "there is no page"),
+}
+
+# Arm semihosting: HLT #0xF000, operation in W0, parameter block in X1.
+SEMIHOSTING_EXIT_EXTENDED = 0x20
+SEMIHOSTING_APPLICATION_EXIT = 0x20026
+
+UART_IPA = 0x0900_0000  # the console device of a realm, in the unprotected half
+
+
+def host_info(machine: Machine, realms: Sequence[StagedRealm]) -> bytes:
+    """The host information block of a machine; ValueError for more than 4 realms."""
+    if len(realms) > MAX_REALMS:
+        raise ValueError(f"{len(realms)} realms: the host information block holds {MAX_REALMS}")
+    config = machine.config
+    banks = [region for region in config.memory.values() if region.pas == "non-secure"][:MAX_BANKS]
+    consoles = {device.console: device.base for device in config.devices.values() if hasattr(device, "console")}
+    first = {pas: next((r.base for r in config.memory.values() if r.pas == pas), 0) for pas in ("secure", "realm")}
+    root = config.memory[config.gpt.region]
+    block = HOST_INFO.pack(
+        {
+            "magic": MAGIC,
+            "version": VERSION,
+            "size": HOST_INFO.size + len(realms) * REALM_INFO.size,
+            "num_realms": len(realms),
+            "num_banks": len(banks),
+            "console_pa": consoles.get("NS", 0),
+            "pool_pa": config.boot.pool.base if config.boot.pool else 0,
+            "pool_size": config.boot.pool.size if config.boot.pool else 0,
+            "secure_pa": first["secure"],
+            "root_gpt_pa": machine.gpt.l0_base,
+            # The tables fill the Root region from below; the monitor's own memory is its end.
+            "monitor_pa": root.base + root.size - 0x1000,
+            "rmm_pa": first["realm"],
+            "bank_base": [bank.base for bank in banks] + [0] * (MAX_BANKS - len(banks)),
+            "bank_size": [bank.size for bank in banks] + [0] * (MAX_BANKS - len(banks)),
+        }
+    )
+    return block + b"".join(_realm(one, consoles.get(f"realm {i}", 0)) for i, one in enumerate(realms))
+
+
+def _realm(staged: StagedRealm, console_pa: int) -> bytes:
+    realm = staged.config
+    return REALM_INFO.pack(
+        {
+            "image_pa": staged.image_pa,
+            "image_size": staged.image_size,
+            "load_ipa": staged.load_ipa,
+            "entry_ipa": staged.entry_ipa,
+            "ram_base": realm.ram.base,
+            "ram_size": realm.ram.size,
+            "console_pa": console_pa,
+            "ipa_bits": realm.ipa_bits,
+            "recs": realm.recs,
+            "hash_algo": ("sha256", "sha512").index(realm.hash),
+            "rpv": realm.rpv,
+            "name": realm.name.encode()[: NAME_SIZE - 1],
+        }
+    )
+
+
+def c_header() -> str:
+    """The text of ccab.h."""
+    lines = [
+        "/* SPDX-License-Identifier: GPL-2.0-or-later */",
+        "/* Generated from machine/payload_abi.py: what machine, host and payload agree on (docs/payload.md). */",
+        "#ifndef CCAB_H",
+        "#define CCAB_H",
+        "",
+        "#include <stddef.h>",
+        "#include <stdint.h>",
+        "",
+        f"#define CCAB_INFO_MAGIC {MAGIC:#x}ULL",
+        f"#define CCAB_INFO_VERSION {VERSION}",
+        f"#define CCAB_MAX_REALMS {MAX_REALMS}",
+        f"#define CCAB_UART_IPA {UART_IPA:#x}ULL",
+        "",
+        f"/* {REALM_INFO.doc} */",
+        REALM_INFO.c_text(),
+        f"/* {HOST_INFO.doc} */",
+        HOST_INFO.c_text(),
+        "static inline const struct ccab_realm_info *ccab_realm(const struct ccab_host_info *info, uint32_t index)",
+        "{",
+        "    return (const struct ccab_realm_info *)(info + 1) + index;",
+        "}",
+        "",
+        "/* RSI_HOST_CALL immediates */",
+        *(f"#define CCAB_HC_{name} {number} /* {doc} */" for name, (number, doc) in HOST_CALLS.items()),
+        f"#define CCAB_HC_UNKNOWN {HOST_CALL_UNKNOWN:#x}ULL",
+        f"#define CCAB_PUTS_MAX {PUTS_MAX}",
+        *(f"#define CCAB_PEEK_{name} {number} /* {doc} */" for name, (number, doc) in PEEK.items()),
+        "",
+        "/* Arm semihosting, HLT #0xF000: the host's way to end the machine with an exit code */",
+        f"#define CCAB_SYS_EXIT_EXTENDED {SEMIHOSTING_EXIT_EXTENDED:#x}",
+        f"#define CCAB_APPLICATION_EXIT {SEMIHOSTING_APPLICATION_EXIT:#x}",
+        "",
+        "#endif",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""RECs on cores: what the RMM asks of a PE (rmm.protocols.RecContext), done by a `bridge.Core`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bridge.core import Board, Core, sysreg
+from bridge.exits import Reason
+from bridge.pas import PAS
+from bridge.plugin import ffi, lib
+from machine.end import MODEL_BUG, STUCK, TIMEOUT, UNHANDLED, End
+from rmm.protocols import ExitKind, Gic, HostFault, RecExit, RecInit, Stage2, Timers
+
+if TYPE_CHECKING:
+    from machine.machine import Machine
+
+SCTLR_EL1 = sysreg(3, 0, 1, 0, 0)
+MDSCR_EL1 = sysreg(2, 0, 0, 2, 2)
+SCTLR_RESET = 0x00C5_0878  # rmm-abi.md §7.6
+SCTLR_EE = 1 << 25
+PSTATE_EL1H_MASKED = 0x3C5
+HCR_REALM = 0x4324_800C_043F  # rmm-abi.md §6.7
+MAX_LIST_REGISTERS = 16
+
+_KINDS = {
+    int(Reason.HVC): ExitKind.HVC,
+    int(Reason.SYSREG): ExitKind.SYSREG,
+    int(Reason.WFX_TRAP): ExitKind.WFX,
+    int(Reason.TIMER): ExitKind.IRQ,
+    int(Reason.UNDEF_EL2): ExitKind.UNDEF,
+}
+
+
+def vtcr(stage2: Stage2) -> int:
+    """VTCR_EL2 of a realm (rmm-abi.md §11.1): 4K granule, T0SZ, SL0 (SL2 and DS with LPA2), NSA, RES1."""
+    sl0 = {-1: 0, 0: 2, 1: 1, 2: 0, 3: 3}[stage2.start_level]
+    ps = 6 if stage2.lpa2 else 5
+    value = 1 << 31 | 1 << 30 | 1 << 19 | ps << 16 | 3 << 12 | 1 << 10 | 1 << 8 | sl0 << 6 | (64 - stage2.ipa_width)
+    if stage2.lpa2:
+        value |= 1 << 32
+    if stage2.start_level == -1:
+        value |= 1 << 33
+    return value
+
+
+class RecCore:
+    """One REC.  Its engine is made when it first runs: a realm of many RECs costs nothing until they do."""
+
+    def __init__(self, machine: Machine, init: RecInit) -> None:
+        self.machine = machine
+        self.init = init
+        self.name = f"rec {init.index} of realm {init.rd_pa:#x}"
+        self._core: Core | None = None
+        self._gic = Gic()
+
+    @property
+    def core(self) -> Core:
+        if self._core is None:
+            self._core = self._create()
+        return self._core
+
+    def _create(self) -> Core:
+        init, machine = self.init, self.machine
+        core = Core(
+            machine.board,
+            self.name,
+            pas=PAS.REALM,
+            el=1,
+            mpidr=init.mpidr,
+            pa_bits=machine.config.cpu.pa_bits,
+            seed=machine.config.cpu.seed ^ init.rec_pa,
+            stage2=True,
+            vttbr=init.stage2.vmid << 48 | init.stage2.rtt_base,
+            vtcr=vtcr(init.stage2),
+            hcr=HCR_REALM,
+            hafdbs=machine.hafdbs,
+            pauth=machine.config.cpu.features.pauth,
+            irq_exits=True,
+        )
+        machine.present_ids(core, realm=init)
+        core.set_sysreg(SCTLR_EL1, SCTLR_RESET)
+        core.set_sysreg(MDSCR_EL1, 1 << 12)
+        core.set_x(0, init.gprs)
+        core.pc = init.pc
+        core.trace(machine.tracing)
+        machine.add_core(core)
+        return core
+
+    def close(self) -> None:
+        if self._core is not None:
+            self.machine.remove_core(self._core)
+            self._core.close()
+            self._core = None
+
+    @property
+    def pc(self) -> int:
+        return self.core.pc
+
+    @pc.setter
+    def pc(self, value: int) -> None:
+        self.core.pc = value
+
+    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit:
+        core = self.core
+        machine = self.machine
+        handle, exit_ = core.handle, core.exit
+        lib.cca_set_traps(handle, trap_wfi, trap_wfe)
+        machine.running = core
+        try:
+            while True:
+                reason = lib.cca_run(handle, machine.slice)
+                if reason == Reason.SMC:
+                    return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
+                if machine.tracing:
+                    machine.drain_events(core)
+                if reason == Reason.S2_FAULT:
+                    kind = (
+                        ExitKind.INSTRUCTION_ABORT if exit_.esr >> 26 & 0x3F == 0x20 else ExitKind.DATA_ABORT
+                    )
+                    return RecExit(
+                        kind, exit_.pc, exit_.el, exit_.esr, exit_.far, exit_.hpfar, exit_.value
+                    )
+                known = _KINDS.get(reason)
+                if known is not None:
+                    return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
+                if reason == Reason.MMIO:
+                    machine.mmio(core)
+                elif reason == Reason.SLICE:
+                    machine.poll()
+                elif reason == Reason.WFI:
+                    raise End(STUCK, "WFI in a realm with no timer armed: nothing can wake it", core=core)
+                else:
+                    raise stop_of(core, reason)
+        finally:
+            machine.running = machine.host
+
+    def get_x(self, first: int, count: int) -> Sequence[int]:
+        return self.core.get_x(first, count)
+
+    def set_x(self, first: int, values: Sequence[int]) -> None:
+        self.core.set_x(first, values)
+
+    def inject(self, esr: int, far: int | None) -> None:
+        self.core.inject(1, esr, far)
+
+    def cpu_on(self, pc: int, context_id: int, big_endian: bool) -> None:
+        core = self.core
+        core.pstate = PSTATE_EL1H_MASKED
+        core.set_sysreg(SCTLR_EL1, SCTLR_RESET | (SCTLR_EE if big_endian else 0))
+        core.set_x(0, [context_id])
+        core.pc = pc
+
+    def big_endian(self) -> bool:
+        return bool(self.core.get_sysreg(SCTLR_EL1) & SCTLR_EE)
+
+    def timers(self) -> Timers:
+        core = self.core
+        p_ctl, p_cval = core.timer(virtual=False)
+        v_ctl, v_cval = core.timer(virtual=True)
+        return Timers(p_ctl, p_cval, v_ctl, v_cval)
+
+    def timer_asserted(self) -> tuple[bool, bool]:
+        core = self.core
+        return core.timer_asserted(virtual=True), core.timer_asserted(virtual=False)
+
+    def gic(self) -> Gic:
+        return self._gic
+
+    def load_gic(self, hcr: int, lrs: Sequence[int]) -> None:
+        padded = tuple(lrs) + (0,) * (MAX_LIST_REGISTERS - len(lrs))
+        self._gic = Gic(hcr, padded, self._gic.misr, self._gic.vmcr)
+
+    def pmu_overflow(self) -> bool:
+        return False
+
+    def irq_pending(self) -> bool:
+        return False
+
+
+def stop_of(core: Core, reason: int) -> End:
+    """The end that an exit means which nobody can handle."""
+    exit_: Any = core.exit
+    match reason:
+        case Reason.LIMIT:
+            return End(TIMEOUT, "the limit of virtual time or instructions (limits:) is reached", core=core)
+        case Reason.AARCH32:
+            text = f"a return to AArch32 is asked for (SPSR {exit_.esr:#x}): this machine runs AArch64 only"
+        case Reason.LOOP:
+            text = "exceptions nest without an instruction between them: is VBAR set, and its vector mapped?"
+        case Reason.GPC:
+            return End(MODEL_BUG, f"granule protection check: no valid GPT entry for PA {exit_.pa:#x}", core=core)
+        case Reason.MMIO_FORM:
+            text = (
+                f"access to the device at PA {exit_.pa:#x} by an instruction that devices do not take "
+                f"(word {exit_.insn:#010x}): use a load or store of one register without writeback"
+            )
+        case Reason.ENGINE:
+            return End(MODEL_BUG, f"the engine stopped by itself (error {exit_.engine_error})", core=core)
+        case _:
+            return End(MODEL_BUG, f"exit {Reason(reason).name} is not expected here", core=core)
+    return End(UNHANDLED, text, core=core)
+
+
+class RootPlatform:
+    """The RMM's way to the Root world: GPT transitions, TLB maintenance, and PEs for RECs."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._recs: list[RecCore] = []
+
+    def delegate(self, pa: int) -> int:
+        machine = self.machine
+        status = machine.gpt.transition(pa, PAS.REALM, PAS.REALM)
+        if status == 0:
+            machine.board.granule_changed(pa)
+        return status
+
+    def undelegate(self, pa: int) -> int:
+        machine = self.machine
+        status = machine.gpt.transition(pa, PAS.REALM, PAS.NON_SECURE)
+        if status == 0:
+            machine.board.granule_changed(pa)
+        return status
+
+    def invalidate_ipa(self, stage2: Stage2, ipa: int, size: int) -> None:
+        for rec in self._recs:
+            if rec.init.stage2.vmid == stage2.vmid and rec._core is not None:
+                lib.cca_flush(rec._core.handle)
+
+    def create_rec(self, init: RecInit) -> RecCore:
+        rec = RecCore(self.machine, init)
+        self._recs.append(rec)
+        return rec
+
+    def destroy_rec(self, rec: RecCore) -> None:
+        self._recs.remove(rec)
+        rec.close()
+
+
+class RmmMemory:
+    """Memory as R-EL2 reaches it: Realm PAS directly, the host's through the granule protection check."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        memory = board.memory
+        self.read = memory.read
+        self.read64 = memory.read64
+        self.write64 = memory.write64
+        self._memory = memory
+
+    def write(self, pa: int, data: bytes) -> None:
+        self._memory.write(pa, data)
+        self.board.memory_written(pa, len(data))
+
+    def zero(self, pa: int, size: int) -> None:
+        self.board.zero(pa, size)
+
+    def host_read(self, pa: int, size: int) -> bytes:
+        self._check(pa, size)
+        return self._memory.read(pa, size)
+
+    def host_write(self, pa: int, data: bytes) -> None:
+        self._check(pa, len(data))
+        self._memory.write(pa, data)
+        self.board.memory_written(pa, len(data))
+
+    def _check(self, pa: int, size: int) -> None:
+        refused = self.board.refused(pa, size, PAS.NON_SECURE)
+        if refused is not None:
+            raise HostFault(refused)
+

@@ -1,0 +1,169 @@
+"""What the RMM needs from the machine around it: memory, the Root world, and a PE to run a REC on.
+
+The RMM imports no emulator.  A machine (or a test) hands it objects of these shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol, Sequence
+
+
+class HostFault(Exception):
+    """A Normal-world address that the granule protection check refuses (FSC 0x28) or that backs no memory."""
+
+    def __init__(self, pa: int) -> None:
+        super().__init__(f"granule protection fault at PA {pa:#x}")
+        self.pa = pa
+
+
+class Memory(Protocol):
+    """Physical memory as R-EL2 reaches it.
+
+    `read`/`write`/`zero`/`read64`/`write64` use the Realm PAS and are only called on granules that the RMM
+    owns.  The `host_*` calls use the Non-secure PAS and raise `HostFault`.
+    """
+
+    def read(self, pa: int, size: int) -> bytes: ...
+    def write(self, pa: int, data: bytes) -> None: ...
+    def zero(self, pa: int, size: int) -> None: ...
+    def read64(self, pa: int) -> int: ...
+    def write64(self, pa: int, value: int) -> None: ...
+    def host_read(self, pa: int, size: int) -> bytes: ...
+    def host_write(self, pa: int, data: bytes) -> None: ...
+
+
+class ExitKind(IntEnum):
+    """Why a REC stopped running, as the PE reports it to R-EL2."""
+
+    SMC = 0
+    DATA_ABORT = 1  # EC 0x24
+    INSTRUCTION_ABORT = 2  # EC 0x20
+    HVC = 3  # EC 0x16
+    SYSREG = 4  # EC 0x18, an access trapped to EL2
+    WFX = 5  # EC 0x01, only under TRAP_WFI / TRAP_WFE
+    IRQ = 6
+    FIQ = 7
+    SERROR = 8
+    UNDEF = 9  # trapped SVE/SME access (EC 0x19/0x1D): the RMM injects an Unknown exception
+
+
+@dataclass(slots=True)
+class RecExit:
+    """One exit of a running REC to R-EL2, registers as the architecture leaves them.
+
+    pc: for SMC the instruction AFTER the SMC (already advanced), for everything else the instruction itself.
+    el: exception level the REC was at (0 or 1).
+    esr, far, hpfar: ESR_EL2, FAR_EL2, HPFAR_EL2 in full (unmasked).
+    value: the value a store (data abort with ISV) or a trapped MSR would have written, 0 for XZR.
+    x: X0..X17 at an SMC, else empty.
+    """
+
+    kind: ExitKind
+    pc: int
+    el: int = 1
+    esr: int = 0
+    far: int = 0
+    hpfar: int = 0
+    value: int = 0
+    x: Sequence[int] = ()
+
+
+@dataclass(slots=True)
+class Timers:
+    """CNTx_CTL_EL0 (with ISTATUS) and CNTx_CVAL_EL0 of a REC."""
+
+    cntp_ctl: int = 0
+    cntp_cval: int = 0
+    cntv_ctl: int = 0
+    cntv_cval: int = 0
+
+
+@dataclass(slots=True)
+class Gic:
+    """The virtual CPU interface of a REC as ICH_* registers hold it."""
+
+    hcr: int = 0
+    lrs: tuple[int, ...] = (0,) * 16
+    misr: int = 0
+    vmcr: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Stage2:
+    """What a PE needs to walk a realm's RTTs: VTTBR_EL2/VTCR_EL2 in the architecture's terms."""
+
+    vmid: int
+    ipa_width: int  # bits
+    start_level: int  # -1..3
+    rtt_base: int  # PA of the first start-level RTT
+    lpa2: bool = False
+
+
+class RecContext(Protocol):
+    """One REC's PE state, at rest between runs, and the means to run it."""
+
+    pc: int
+
+    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit: ...
+    def get_x(self, first: int, count: int) -> Sequence[int]:
+        """X[first] .. X[first+count-1]."""
+        ...
+
+    def set_x(self, first: int, values: Sequence[int]) -> None: ...
+    def inject(self, esr: int, far: int | None) -> None:
+        """Take a synchronous exception to EL1 (§6.3): ESR_EL1 := esr, FAR_EL1 := far unless None, ELR/SPSR from
+        the present PC and PSTATE, PC := VBAR_EL1 + offset."""
+        ...
+
+    def cpu_on(self, pc: int, context_id: int, big_endian: bool) -> None:
+        """Reset for PSCI CPU_ON (§8.3): PSTATE 0x3C5, SCTLR_EL1 reset value, X0 and PC."""
+        ...
+
+    def big_endian(self) -> bool:
+        """SCTLR_EL1.EE"""
+        ...
+
+    def timers(self) -> Timers: ...
+    def timer_asserted(self) -> tuple[bool, bool]:
+        """(CNTV, CNTP): ENABLE & ISTATUS & !IMASK."""
+        ...
+
+    def gic(self) -> Gic: ...
+    def load_gic(self, hcr: int, lrs: Sequence[int]) -> None: ...
+    def pmu_overflow(self) -> bool: ...
+    def irq_pending(self) -> bool:
+        """A physical interrupt is pending (long operations poll it, §4.6 #5)."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class RecInit:
+    """Initial state of a REC (§7.6)."""
+
+    rec_pa: int
+    index: int  # §11.8
+    mpidr: int  # MPIDR_EL1 form, bit 31 set
+    pc: int
+    gprs: tuple[int, ...]  # X0..X7
+    stage2: Stage2
+    sve_vq: int | None  # vector length / 128 - 1, None without SVE
+    pmu_counters: int | None
+    rd_pa: int
+
+
+class Platform(Protocol):
+    """The Root world (RMM-EL3 interface, §13.1) and the PEs."""
+
+    def delegate(self, pa: int) -> int:
+        """RMM_GTSI_DELEGATE; an EL3 status: 0, -2 BAD_ADDR, -3 BAD_PAS."""
+        ...
+
+    def undelegate(self, pa: int) -> int: ...
+    def invalidate_ipa(self, stage2: Stage2, ipa: int, size: int) -> None:
+        """TLBI IPAS2 for a range; also used (size = the whole IPA space) before a VMID is reused."""
+        ...
+
+    def create_rec(self, init: RecInit) -> RecContext: ...
+    def destroy_rec(self, rec: RecContext) -> None: ...
