@@ -38,7 +38,7 @@ $(STAMPS)/install: $(STAMPS)/venv pyproject.toml setup.py $(PLUGIN_SOURCES)
 	  { echo 'ccabridge: a C compiler is needed (apt install gcc libc6-dev)'; exit 1; }
 	@echo 'ccabridge: installing pinned dependencies and building the plugin'
 	@$(BIN)/pip install --quiet --editable '.[dev]'
-	@$(BIN)/python -m firmware.toolchain --check >/dev/null 2>&1 || \
+	@$(BIN)/python -m firmware.toolchain show >/dev/null 2>&1 || \
 	  { echo 'ccabridge: no aarch64 compiler found, installing ziglang into $(VENV)'; \
 	    $(BIN)/pip install --quiet ziglang==0.17.0; }
 	@touch $@
@@ -71,7 +71,7 @@ format: $(STAMPS)/install
 	$(BIN)/ruff format .
 
 wheel: $(STAMPS)/firmware
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 docs: $(STAMPS)/install
 	$(BIN)/python -m machine.config.docs

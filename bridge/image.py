@@ -13,6 +13,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from bridge.errors import UserError
@@ -97,9 +98,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
 def read_bytes(path: str) -> bytes:
     """A regular file's content; UserError when there is none, or more than 1 GiB."""
     try:
-        with open(
-            path, "rb", opener=lambda p, flags: os.open(p, flags | getattr(os, "O_NONBLOCK", 0))
-        ) as file:
+        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UserError(f"{path}: not a file")
@@ -117,9 +116,7 @@ def flatten(image: Image, base: int | None = None) -> bytes:
     if start > image.base:
         raise UserError(f"{image.path}: starts at {image.base:#x}, below {start:#x}")
     if image.end - start > MAX_FLAT:
-        raise UserError(
-            f"{image.path}: spans {image.end - start:#x} bytes, at most {MAX_FLAT:#x} can be loaded"
-        )
+        raise UserError(f"{image.path}: spans {image.end - start:#x} bytes, at most {MAX_FLAT:#x} can be loaded")
     flat = bytearray(image.end - start)
     for segment in image.segments:
         offset = segment.address - start
@@ -157,9 +154,7 @@ def _elf(path: str, data: memoryview) -> Image:
     segments: list[Segment] = []
     virtual: list[tuple[int, int, int]] = []
     for index in range(phnum):
-        kind, flags, offset, vaddr, paddr, filesz, memsz, _ = _PHDR.unpack_from(
-            data, phoff + index * phentsize
-        )
+        kind, flags, offset, vaddr, paddr, filesz, memsz, _ = _PHDR.unpack_from(data, phoff + index * phentsize)
         if kind != _PT_LOAD or memsz == 0:
             continue
         if filesz > memsz:
@@ -173,7 +168,7 @@ def _elf(path: str, data: memoryview) -> Image:
     if not segments:
         raise bad("no PT_LOAD segment: there is nothing to load")
     segments.sort(key=lambda segment: segment.address)
-    for low, high in zip(segments, segments[1:], strict=False):
+    for low, high in pairwise(segments):
         if low.end > high.address:
             raise bad(f"segments at {low.address:#x} and {high.address:#x} overlap")
     # The entry point is a virtual address; the machine starts with the MMU off.
@@ -192,9 +187,7 @@ def _linux_image(path: str, data: memoryview) -> Image:
     if image_size == 0:
         text_offset, image_size = _LEGACY_TEXT_OFFSET, len(data)
     if image_size > MAX_FLAT or text_offset > MAX_FLAT:
-        raise UserError(
-            f"{path}: malformed arm64 Image: image_size {image_size:#x}, text_offset {text_offset:#x}"
-        )
+        raise UserError(f"{path}: malformed arm64 Image: image_size {image_size:#x}, text_offset {text_offset:#x}")
     if text_offset % 4:
         raise UserError(f"{path}: malformed arm64 Image: text_offset {text_offset:#x}")
     size = max(image_size, len(data))

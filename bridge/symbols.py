@@ -8,7 +8,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from bridge.errors import UserError
+from bridge.errors import UserError, one_line
 
 # st_name, st_info, st_other, st_shndx, st_value, st_size
 _SYMBOL = struct.Struct("<IBBHQQ")
@@ -99,4 +99,4 @@ def _symbols(table: bytes, strings: bytes) -> Iterable[tuple[int, int, str]]:
         text = strings[st_name : end if end >= 0 else st_name + _MAX_NAME].decode("utf-8", "backslashreplace")
         # $x and $d are marks of the assembler, no names.
         if text and not text.startswith("$"):
-            yield value, size, text
+            yield value, size, one_line(text)

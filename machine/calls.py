@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from bridge.core import Board
     from rmm.abi.call import Call
+
+    from bridge.core import Board
 
 RING = 8
 

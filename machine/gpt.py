@@ -104,9 +104,7 @@ class GranuleProtectionTable:
         needed = bytes_needed(base, ranges, pps_bits, l0_bits)
         view = memoryview(memory).cast("B")
         if len(view) < needed:
-            raise ValueError(
-                f"the granule protection table needs {needed:#x} bytes, {len(view):#x} are there"
-            )
+            raise ValueError(f"the granule protection table needs {needed:#x} bytes, {len(view):#x} are there")
         self._words = view[: needed & ~7].cast("Q")
         self.end = base + needed
         self.l0_base = _align(base, _level0_bytes(pps_bits, l0_bits))

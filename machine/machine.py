@@ -6,6 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rmm.features import Features
+from rmm.idregs import realm_id_registers
+from rmm.rmm import Rmm
+
 from bridge.core import Board, Core
 from bridge.cpu import ID_REGISTERS, id_registers
 from bridge.memory import PhysicalMemory, Region
@@ -13,18 +17,16 @@ from bridge.pas import PAS
 from bridge.plugin import lib
 from machine.bus import Bus
 from machine.calls import CallLog
+from machine.config.images import read_images
 from machine.config.validate import gpt_ranges
 from machine.devices.console import Console
 from machine.end import MODEL_BUG, End
 from machine.gpt import GranuleProtectionTable
 from machine.host import run_host
-from machine.loading import load_images
+from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.recs import RmmMemory, RootPlatform
 from machine.semihosting import Semihosting
-from rmm.features import Features
-from rmm.idregs import realm_id_registers
-from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
@@ -44,6 +46,7 @@ class Machine:
     """
 
     def __init__(self, config: MachineConfig, output: Callable[[str], object]) -> None:
+        images = read_images(config)
         self.config = config
         self._output = output
         self._consoles: dict[str, Console] = {}
@@ -91,7 +94,13 @@ class Machine:
             observer=self.calls,
         )
         self.monitor = Monitor(self)
-        self.images = load_images(self)
+        self.images = images
+        self.symbols = Symbols(images)
+        place(images, self.memory)
+        if config.boot.info is not None:
+            from machine.payload_abi import host_info
+
+            self.memory.write(config.boot.info, host_info(self, images.realms))
         self.host = self._boot_core()
         self.running = self.host
         self.board.set_limit(self._limit())
@@ -134,7 +143,7 @@ class Machine:
             semihosting=config.semihosting,
         )
         self.present_ids(core)
-        for number, value in self.images.registers.items():
+        for number, value in registers(config).items():
             core.set_x(number, [value])
         core.pc = self.images.entry
         self.add_core(core)

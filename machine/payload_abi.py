@@ -14,7 +14,7 @@ from rmm.abi.layout import Field, Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from machine.loading import StagedRealm
+    from machine.config.images import RealmImage
     from machine.machine import Machine
 
 MAGIC = int.from_bytes(b"CCABHOST", "little")
@@ -75,7 +75,7 @@ HOST_CALLS = {
     "POPULATE": (6, "gprs[0] = IPA: DATA_CREATE_UNKNOWN; back: RMI status"),
     "EXITS": (7, "gprs[0] = IPA; back: exits of the realm for a fault there that the host could not mend"),
     "READ_ONLY": (8, "gprs[0] = unprotected IPA of a shared page: maps it read-only; back: RMI status"),
-    "VICTIM": (9, "gprs[0] = IPA, gprs[1] = FNV-1a of a page that is attacked; back: 1 to be asked again, 0"),
+    "VICTIM": (9, "gprs[0] = IPA, gprs[1] = FNV-1a of a page under attack, gprs[2] = IPA; back: CCAB_VICTIM_*"),
 }
 PUTS_MAX = 240
 HOST_CALL_UNKNOWN = (1 << 64) - 1
@@ -86,6 +86,12 @@ PEEK = {
     "NONE": (2, "there is no page"),
 }
 
+VICTIM = {
+    "END": (0, "the payload shall end"),
+    "CHECK": (1, "it shall compute the checksum again"),
+    "RIPAS": (2, "it shall ask for two pages at gprs[2] to become EMPTY"),
+}
+
 # Arm semihosting: HLT #0xF000, operation in W0, parameter block in X1.
 SEMIHOSTING_EXIT_EXTENDED = 0x20
 SEMIHOSTING_APPLICATION_EXIT = 0x20026
@@ -93,7 +99,7 @@ SEMIHOSTING_APPLICATION_EXIT = 0x20026
 UART_IPA = 0x0900_0000  # the console device of a realm, in the unprotected half
 
 
-def host_info(machine: Machine, realms: Sequence[StagedRealm]) -> bytes:
+def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
     """The host information block of a machine; ValueError for more than 4 realms."""
     if len(realms) > MAX_REALMS:
         raise ValueError(f"{len(realms)} realms: the host information block holds {MAX_REALMS}")
@@ -124,14 +130,14 @@ def host_info(machine: Machine, realms: Sequence[StagedRealm]) -> bytes:
     return block + b"".join(_realm(one, consoles.get(f"realm {i}", 0)) for i, one in enumerate(realms))
 
 
-def _realm(staged: StagedRealm, console_pa: int) -> bytes:
-    realm = staged.config
+def _realm(staged: RealmImage, console_pa: int) -> bytes:
+    realm = staged.realm
     return REALM_INFO.pack(
         {
-            "image_pa": staged.image_pa,
-            "image_size": staged.image_size,
-            "load_ipa": staged.load_ipa,
-            "entry_ipa": staged.entry_ipa,
+            "image_pa": staged.stage,
+            "image_size": staged.size,
+            "load_ipa": staged.base,
+            "entry_ipa": staged.entry,
             "ram_base": realm.ram.base,
             "ram_size": realm.ram.size,
             "console_pa": console_pa,
@@ -174,6 +180,7 @@ def c_header() -> str:
         f"#define CCAB_HC_UNKNOWN {HOST_CALL_UNKNOWN:#x}ULL",
         f"#define CCAB_PUTS_MAX {PUTS_MAX}",
         *(f"#define CCAB_PEEK_{name} {number} /* {doc} */" for name, (number, doc) in PEEK.items()),
+        *(f"#define CCAB_VICTIM_{name} {number} /* {doc} */" for name, (number, doc) in VICTIM.items()),
         "",
         "/* Arm semihosting, HLT #0xF000: the host's way to end the machine with an exit code */",
         f"#define CCAB_SYS_EXIT_EXTENDED {SEMIHOSTING_EXIT_EXTENDED:#x}",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bridge.arch.esr import decode_esr
+
 from bridge.core import Core, sysreg
 from bridge.exits import Reason
 from bridge.pas import PAS
@@ -41,7 +42,7 @@ def report(machine: Machine, end: End) -> Iterator[str]:
 def _where(machine: Machine, core: Core) -> Iterator[str]:
     el = core.pstate >> 2 & 3
     yield f"  in: {core.name}, EL{el}"
-    yield f"  PC: {machine.images.symbolise(core, core.pc)}"
+    yield f"  PC: {machine.symbols.symbolise(core, core.pc)}"
     esr, far = _syndrome(core, el)
     if esr:
         yield f"  ESR: {esr:#x} {decode_esr(esr)}"

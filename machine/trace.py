@@ -50,7 +50,7 @@ class Tracer:
     def plugin_event(self, core: Core, event: tuple[int, int, int, int, int, int]) -> None:
         kind, el, pc, a, b, insns = event
         depth = 0 if core is self._machine.host else 1
-        where = f"{core.name} EL{el} at {self._machine.images.symbolise(core, pc)}"
+        where = f"{core.name} EL{el} at {self._machine.symbols.symbolise(core, pc)}"
         if kind == EventKind.UNKNOWN_SYSREG:
             from bridge.arch.sysregs import sysreg_name
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the RMM needs from the machine around it: memory, the Root world, and a PE to run a REC on.
 
 The RMM imports no emulator.  A machine (or a test) hands it objects of these shapes.

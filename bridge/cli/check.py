@@ -11,26 +11,16 @@ if TYPE_CHECKING:
     from machine.config import MachineConfig
 
 
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "check",
-        help="check machine files",
-        description="Checks machine files, their layers and the files they load. Exit code 2: one is wrong.",
-    )
+HELP = "check machine files, their layers and the files they load; exit code 2 when one is wrong"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("machine", nargs="+", metavar="FILE|NAME", help="a machine file or a shipped machine")
     parser.add_argument(
-        "-s",
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key: memory.dram.size=1G",
+        "-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key: memory.dram.size=1G"
     )
-    parser.add_argument(
-        "--resolved", action="store_true", help="print it with layers merged and defaults written out"
-    )
+    parser.add_argument("--resolved", action="store_true", help="print it with layers merged and defaults written out")
     parser.add_argument("--json", action="store_true", help="print one JSON object per machine")
-    parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -66,13 +56,10 @@ def _report(name: str, args: argparse.Namespace) -> str:
             "file": config.source.path,
             "description": config.description,
             "cpus": config.cpu.count,
-            "memory": {
-                n: {"base": int(r.base), "size": int(r.size), "pas": r.pas} for n, r in config.memory.items()
-            },
+            "memory": {n: {"base": int(r.base), "size": int(r.size), "pas": r.pas} for n, r in config.memory.items()},
             "devices": {n: {"base": int(d.base), "size": int(d.size)} for n, d in config.devices.items()},
             "loads": {
-                n: {"kind": i.kind, "base": i.base, "end": i.end, "entry": i.entry}
-                for n, i in images.loads.items()
+                n: {"kind": i.kind, "base": i.base, "end": i.end, "entry": i.entry} for n, i in images.loads.items()
             },
             "realms": [{"name": r.realm.name, "base": r.base, "size": r.size} for r in images.realms],
             "entry": images.entry,
@@ -96,9 +83,7 @@ def _summary(config: MachineConfig, images: Any) -> str:
     if config.description:
         lines.append(config.description)
     lines.append(f"{config.cpu.count} PE{'s' if config.cpu.count > 1 else ''}, {config.cpu.pa_bits}-bit PA")
-    rows: list[tuple[int, int, str, str]] = [
-        (int(r.base), int(r.size), n, r.pas) for n, r in config.memory.items()
-    ]
+    rows: list[tuple[int, int, str, str]] = [(int(r.base), int(r.size), n, r.pas) for n, r in config.memory.items()]
     rows += [(int(d.base), int(d.size), n, type(d).__name__.lower()) for n, d in config.devices.items()]
     for base, size, label, what in sorted(rows):
         lines.append(f"{address_text(base):>16} {size_text(size):>6}  {label} ({what})")

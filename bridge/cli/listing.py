@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+HELP = "list the machines that come along, each with what it shows"
 
 
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "list", help="list the machines that come along", description="Lists the shipped machines."
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON list")
-    parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -23,9 +20,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         import json
 
-        print(
-            json.dumps([{"name": name, "file": path, "shows": shows} for name, path, shows in rows], indent=2)
-        )
+        print(json.dumps([{"name": name, "file": path, "shows": shows} for name, path, shows in rows], indent=2))
         return 0
     width = max((len(name) for name, _, _ in rows), default=0)
     for name, _, shows in rows:

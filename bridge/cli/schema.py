@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+HELP = "print the JSON schema of machine files"
 
 
-def add_parser(sub: Any) -> None:
-    parser = sub.add_parser(
-        "schema",
-        help="print the JSON schema of machine files",
-        description="Prints the JSON schema of machine files.",
-    )
-    parser.set_defaults(main=main)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
 
 
 def main(args: argparse.Namespace) -> int:

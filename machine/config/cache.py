@@ -73,9 +73,7 @@ def maker() -> str:
     """Names the code that checked an entry: a change to it makes all entries void."""
     here = os.path.dirname(__file__)
     with os.scandir(here) as files:
-        sources = sorted(
-            (f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.name.endswith(".py")
-        )
+        sources = sorted((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.name.endswith(".py"))
     return f"{here} {zlib.crc32(repr(sources).encode()):08x}"
 
 

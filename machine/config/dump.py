@@ -99,7 +99,11 @@ def _scalar(value: Any) -> str:
 def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and integer(text) is None:
         return text
-    # JSON strings are YAML strings, but for what YAML calls unprintable: escape all of it.
-    import json
+    return '"' + "".join(_escape(character) for character in text) + '"'
 
-    return json.dumps(text)
+
+def _escape(character: str) -> str:
+    if " " <= character <= "~":
+        return f"\\{character}" if character in '"\\' else character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

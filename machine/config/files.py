@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import firmware
 from bridge.errors import ConfigError, did_you_mean
 
 FIRMWARE = "firmware:"
@@ -12,7 +13,7 @@ FIRMWARE = "firmware:"
 
 def firmware_names() -> list[str]:
     """Names of the firmware that is built."""
-    return sorted(path.stem for path in _build().glob("*.elf"))
+    return sorted(path.stem for path in firmware.locate("any").parent.glob("*.elf"))
 
 
 def locate(file: str, where: str) -> Path:
@@ -20,18 +21,8 @@ def locate(file: str, where: str) -> Path:
     if not file.startswith(FIRMWARE):
         return Path(file)
     name = file.removeprefix(FIRMWARE)
-    path = _build() / f"{name}.elf"
+    path = firmware.locate(name)
     if "/" in name or "\0" in name or not path.is_file():
-        hint = (
-            did_you_mean(name, firmware_names())
-            if firmware_names()
-            else " (nothing is built: `make firmware`)"
-        )
+        hint = did_you_mean(name, firmware_names()) if firmware_names() else " (nothing is built: `make firmware`)"
         raise ConfigError(f"{where}: there is no firmware `{name}`{hint}")
     return path
-
-
-def _build() -> Path:
-    import firmware
-
-    return Path(firmware.__path__[0]) / "build"

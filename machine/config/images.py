@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from bridge.errors import ConfigError, UserError, did_you_mean
 from bridge.image import Image, flatten, read_image
@@ -15,7 +14,7 @@ from .files import locate
 from .loader import MachineConfig
 from .scalars import address_text, size_text, span_text
 from .types import Realm
-from .validate import WORLD_PAS, Area, boot_areas, outside, region_of
+from .validate import WORLD_PAS, Area, boot_areas, disjoint, outside, region_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Images:
 def read_images(config: MachineConfig) -> Images:
     """Reads and places every file that the machine names; ConfigError at the key that is to blame."""
     loads: dict[str, Image] = {}
-    areas: list[Area] = []
+    areas = [area for area in boot_areas(config.boot) if area.name != "boot.stage"]
     for name, load in config.load.items():
         image = _read(load.file, config.source.where("load", name, "file"))
         image = _place(config, name, image)
@@ -67,9 +66,7 @@ def read_images(config: MachineConfig) -> Images:
     stage = config.boot.stage or 0
     for index, realm in enumerate(config.realms):
         staged = _realm(config, realm, index, stage)
-        areas.append(
-            Area(stage, staged.size, f"the staged image of realm {realm.name}", ("realms", index, "image"))
-        )
+        areas.append(Area(stage, staged.size, f"the staged image of realm {realm.name}", ("realms", index, "image")))
         if region_of(config, stage, staged.size, PAS.NON_SECURE) is None:
             where = config.source.where("realms", index, "image")
             raise ConfigError(
@@ -78,8 +75,7 @@ def read_images(config: MachineConfig) -> Images:
             )
         stage += staged.size
         realms.append(staged)
-    areas += [area for area in boot_areas(config.boot) if area.name != "boot.stage"]
-    _disjoint(config, areas)
+    disjoint(areas, config.source.where)
     return Images(loads, tuple(realms), _entry(config, loads))
 
 
@@ -128,9 +124,7 @@ def _realm(config: MachineConfig, realm: Realm, index: int, stage: int) -> Realm
     size = -(-(image.end - base) // GRANULE) * GRANULE
     entry = image.entry if realm.entry is None else realm.entry
     if isinstance(entry, str):
-        entry = _symbol(
-            image, entry, f"{config.source.where('realms', index, 'entry')}: realms[{index}].entry"
-        )
+        entry = _symbol(image, entry, f"{config.source.where('realms', index, 'entry')}: realms[{index}].entry")
     return RealmImage(realm, image, base, size, stage, entry)
 
 
@@ -169,12 +163,3 @@ def _entry(config: MachineConfig, loads: dict[str, Image]) -> int:
     if region_of(config, entry, 4, pas) is None:
         raise ConfigError(f"{where}: boot.entry: {entry:#x} {outside(config, entry, 4, pas)}")
     return entry
-
-
-def _disjoint(config: MachineConfig, areas: list[Area]) -> None:
-    for low, high in pairwise(sorted(areas)):
-        if low.end > high.base:
-            raise ConfigError(
-                f"{config.source.where(*high.path)}: {high.name} ({span_text(high.base, high.size)}) "
-                f"overlaps {low.name} ({span_text(low.base, low.size)}) at {config.source.where(*low.path)}"
-            )

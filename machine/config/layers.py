@@ -35,9 +35,7 @@ class Merge:
         self.directories[path] = os.path.dirname(path)
         node = tree.parse(data, path)
         if not isinstance(node.value, dict):
-            raise ConfigError(
-                f"{node.where()}: expected a mapping with keys such as `memory`, got {kind(node)}"
-            )
+            raise ConfigError(f"{node.where()}: expected a mapping with keys such as `memory`, got {kind(node)}")
         self._chain.append(real)
         base = Node({}, path, node.line, node.column)
         for layer in _layer_list(node):
@@ -93,9 +91,7 @@ def _layer_list(node: Node) -> list[Node]:
         raise ConfigError(f"{layers.where()}: layers: expected a list of machine files, got {kind(layers)}")
     for layer in layers.value:
         if not isinstance(layer.value, str):
-            raise ConfigError(
-                f"{layer.where()}: layers: expected the path of a machine file, got {kind(layer)}"
-            )
+            raise ConfigError(f"{layer.where()}: layers: expected the path of a machine file, got {kind(layer)}")
     return layers.value
 
 
@@ -165,9 +161,7 @@ def _replace(node: Node, keys: list[str], leaf: Node, label: str, named: bool) -
         if below is None or below.value is None:
             below = Node({}, label)
         if named and len(rest) > 1 and isinstance(below.value, dict) and rest[0] not in below.value:
-            raise ConfigError(
-                f"{label}: there is no `{rest[0]}` in `{key}`{did_you_mean(rest[0], list(below.value))}"
-            )
+            raise ConfigError(f"{label}: there is no `{rest[0]}` in `{key}`{did_you_mean(rest[0], list(below.value))}")
         return _same_place(node, {**node.value, key: _replace(below, rest, leaf, label, False)})
     if leaf.value is None:
         return _same_place(node, {k: v for k, v in node.value.items() if k != key})

@@ -13,6 +13,7 @@ from bridge.errors import ConfigError, did_you_mean
 
 from . import cache, shipped
 from .files import FIRMWARE
+from .scalars import integer
 from .types import NAMED, MachineFile
 
 # The modules that read and check YAML are imported where they are needed: a cached machine needs none of them.
@@ -25,9 +26,7 @@ class Source:
 
     __slots__ = ("path", "_extra", "_label", "_overrides", "_root", "inputs", "directories")
 
-    def __init__(
-        self, path: str, extra: Mapping[str, object] | None, label: str, overrides: Sequence[str]
-    ) -> None:
+    def __init__(self, path: str, extra: Mapping[str, object] | None, label: str, overrides: Sequence[str]) -> None:
         self.path = path
         self._extra = extra
         self._label = label
@@ -93,7 +92,7 @@ def _checked(source: Source, asked: list[str]) -> MachineFile:
     from . import convert
     from .validate import validate
 
-    machine = _with_paths(convert.to_machine(source.root), source)
+    machine = _normal(convert.to_machine(source.root), source)
     validate(machine, source.where)
     cache.keep(asked, source.inputs, machine)
     return machine
@@ -112,13 +111,14 @@ def find(name: str) -> str:
     if os.path.exists(name):
         return name
     hint = did_you_mean(name.removesuffix(".yaml"), shipped.names(boards=True))
-    raise ConfigError(
-        f"{name}: no such machine file{hint or ' (`ccabridge list` shows those that come along)'}"
-    )
+    raise ConfigError(f"{name}: no such machine file{hint or ' (`ccabridge list` shows those that come along)'}")
 
 
-def _with_paths(machine: MachineFile, source: Source) -> MachineFile:
-    """Files are named relative to the machine file that names them; after this, to the working directory."""
+def _normal(machine: MachineFile, source: Source) -> MachineFile:
+    """Files are named relative to the machine file that names them; after this, to the working directory.
+
+    An entry point that a quoted text gives as a number becomes one.
+    """
 
     def resolve(file: str, *path: str | int) -> str:
         if "\0" in file:
@@ -133,7 +133,13 @@ def _with_paths(machine: MachineFile, source: Source) -> MachineFile:
         for name, load in machine.load.items()
     }
     realms = [
-        msgspec.structs.replace(realm, image=resolve(realm.image, "realms", index, "image"))
+        msgspec.structs.replace(realm, image=resolve(realm.image, "realms", index, "image"), entry=_entry(realm.entry))
         for index, realm in enumerate(machine.realms)
     ]
-    return msgspec.structs.replace(machine, load=loads, realms=realms)
+    boot = msgspec.structs.replace(machine.boot, entry=_entry(machine.boot.entry))
+    return msgspec.structs.replace(machine, load=loads, realms=realms, boot=boot)
+
+
+def _entry(entry: int | str | None) -> int | str | None:
+    number = integer(entry) if isinstance(entry, str) else None
+    return entry if number is None else number

@@ -24,9 +24,7 @@ class _Block(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class CpuFeatures(_Block, frozen=True):
     """What the ID registers of every PE offer; anything not named here is hidden when the engine lacks it."""
 
-    pauth: Annotated[
-        bool, Meta(description="Pointer authentication (FEAT_PAuth, QARMA5). Halves the speed.")
-    ] = False
+    pauth: Annotated[bool, Meta(description="Pointer authentication (FEAT_PAuth, QARMA5). Halves the speed.")] = False
     sve: Annotated[bool, Meta(description="Scalable vectors (FEAT_SVE).")] = False
     hafdbs: Annotated[
         Literal["none", "af", "dirty"],
@@ -35,9 +33,7 @@ class CpuFeatures(_Block, frozen=True):
     rndr: Annotated[bool, Meta(description="RNDR and RNDRRS (FEAT_RNG), from the seeded source.")] = True
     lse: Annotated[bool, Meta(description="Atomic instructions (FEAT_LSE).")] = True
     pan: Annotated[bool, Meta(description="Privileged access never (FEAT_PAN).")] = True
-    crypto: Annotated[bool, Meta(description="AES, PMULL, SHA-1, SHA-256, SHA-512, SHA-3 instructions.")] = (
-        True
-    )
+    crypto: Annotated[bool, Meta(description="AES, PMULL, SHA-1, SHA-256, SHA-512, SHA-3 instructions.")] = True
     fp16: Annotated[bool, Meta(description="Half-precision arithmetic (FEAT_FP16).")] = True
 
 
@@ -48,14 +44,12 @@ class Cpu(_Block, frozen=True):
     pa_bits: Annotated[
         Literal[32, 36, 40, 42, 44, 48, 52], Meta(description="Implemented physical address size in bits.")
     ] = 48
-    seed: Annotated[
-        Address, Meta(description="Seed of RNDR and of every other random source of the machine.")
-    ] = field(default_factory=partial(Address, 1))
+    seed: Annotated[Address, Meta(description="Seed of RNDR and of every other random source of the machine.")] = field(
+        default_factory=partial(Address, 1)
+    )
     mpidr: Annotated[
         list[Address],
-        Meta(
-            description="MPIDR_EL1 affinity of each PE; by default 16 PEs to each Aff1 group.", max_length=64
-        ),
+        Meta(description="MPIDR_EL1 affinity of each PE; by default 16 PEs to each Aff1 group.", max_length=64),
     ] = []
     features: CpuFeatures = field(default_factory=CpuFeatures)
 
@@ -63,9 +57,9 @@ class Cpu(_Block, frozen=True):
 class Clock(_Block, frozen=True):
     """Time. Virtual time is retired instructions, so that equal inputs give equal runs."""
 
-    mode: Annotated[
-        Literal["virtual"], Meta(description="`virtual`: time passes with retired instructions.")
-    ] = "virtual"
+    mode: Annotated[Literal["virtual"], Meta(description="`virtual`: time passes with retired instructions.")] = (
+        "virtual"
+    )
     cntfrq: Annotated[
         int, Meta(ge=1, le=4_000_000_000, description="CNTFRQ_EL0: counter ticks in a virtual second.")
     ] = 1_000_000_000
@@ -99,9 +93,7 @@ class Gpt(_Block, frozen=True):
         Literal["1G", "16G", "64G", "512G"],
         Meta(description="Memory under one level 0 entry (GPCCR_EL3.L0GPTSZ)."),
     ] = "1G"
-    pgs: Annotated[
-        Literal["4K"], Meta(description="Granule size (GPCCR_EL3.PGS). The RMM's granule is 4K.")
-    ] = "4K"
+    pgs: Annotated[Literal["4K"], Meta(description="Granule size (GPCCR_EL3.PGS). The RMM's granule is 4K.")] = "4K"
 
     @property
     def l0_bits(self) -> int:
@@ -157,9 +149,7 @@ class Load(_Block, frozen=True):
         Address | None,
         Meta(description="Physical address. An ELF is placed at its own addresses and takes none."),
     ] = None
-    world: Annotated[
-        Literal["normal", "secure"], Meta(description="World whose memory it is loaded into.")
-    ] = "normal"
+    world: Annotated[Literal["normal", "secure"], Meta(description="World whose memory it is loaded into.")] = "normal"
 
 
 class Range(_Block, frozen=True):
@@ -189,9 +179,7 @@ class Boot(_Block, frozen=True):
     ] = {}
     info: Annotated[
         Address | None,
-        Meta(
-            description="Where the machine writes the host information block (docs/payload.md); passed in X0."
-        ),
+        Meta(description="Where the machine writes the host information block (docs/payload.md); passed in X0."),
     ] = None
     pool: Annotated[
         Range | None, Meta(description="Memory that the host may hand out: granules for realms, RTTs, RECs.")
@@ -204,9 +192,7 @@ class Boot(_Block, frozen=True):
 class Realm(_Block, frozen=True):
     """A realm for the host to build. The host firmware reads this from the host information block."""
 
-    name: Annotated[
-        str, Meta(description="Name in traces and consoles.", pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}$")
-    ]
+    name: Annotated[str, Meta(description="Name in traces and consoles.", pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}$")]
     image: Annotated[
         str,
         Meta(
@@ -223,14 +209,12 @@ class Realm(_Block, frozen=True):
         default_factory=partial(Range, Address(0x8000_0000), Size(16 << 20))
     )
     ipa_bits: Annotated[int, Meta(ge=32, le=52, description="IPA width; the upper half is unprotected.")] = 33
-    hash: Annotated[
-        Literal["sha256", "sha512"], Meta(description="Hash algorithm of the realm's measurements.")
-    ] = "sha256"
+    hash: Annotated[Literal["sha256", "sha512"], Meta(description="Hash algorithm of the realm's measurements.")] = (
+        "sha256"
+    )
     personalization: Annotated[
         str,
-        Meta(
-            description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros."
-        ),
+        Meta(description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros."),
     ] = ""
     recs: Annotated[int, Meta(ge=1, le=1023, description="RECs; the first one is runnable.")] = 1
     entry: Annotated[
@@ -265,9 +249,7 @@ class RmmFeatures(_Block, frozen=True):
     sha256: Annotated[bool, Meta(description="Measurements by SHA-256.")] = True
     sha512: Annotated[bool, Meta(description="Measurements by SHA-512.")] = True
     list_registers: Annotated[int, Meta(ge=1, le=16, description="GICv3 list registers.")] = 4
-    max_recs_order: Annotated[
-        int, Meta(ge=1, le=10, description="A realm has at most 2^max_recs_order - 1 RECs.")
-    ] = 10
+    max_recs_order: Annotated[int, Meta(ge=1, le=10, description="A realm has at most 2^max_recs_order - 1 RECs.")] = 10
     vmid_bits: Annotated[Literal[8, 16], Meta(description="Width of a VMID.")] = 16
     aux_granules: Annotated[int, Meta(ge=0, le=16, description="Auxiliary granules of a REC.")] = 16
 
@@ -293,9 +275,7 @@ class Limits(_Block, frozen=True):
 class MachineFile(_Block, frozen=True, kw_only=True):
     """A machine: PEs, memory and its physical address spaces, devices, and what runs in each world."""
 
-    description: Annotated[
-        str, Meta(description="One line that says what the machine is for.", max_length=1000)
-    ] = ""
+    description: Annotated[str, Meta(description="One line that says what the machine is for.", max_length=1000)] = ""
     layers: Annotated[
         list[str],
         Meta(
@@ -309,13 +289,9 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     memory: Annotated[dict[Name, Region], Meta(description="RAM, by name.", min_length=1, max_length=64)]
     gpt: Gpt = field(default_factory=Gpt)
     devices: Annotated[dict[Name, Device], Meta(description="Devices, by name.", max_length=64)] = {}
-    load: Annotated[
-        dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)
-    ] = {}
+    load: Annotated[dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)] = {}
     boot: Boot = field(default_factory=Boot)
     realms: Annotated[list[Realm], Meta(description="Realms for the host to build.", max_length=64)] = []
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)
-    semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = (
-        True
-    )
+    semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = True

@@ -8,6 +8,7 @@ files that are loaded are in images.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from bridge.errors import ConfigError, did_you_mean
@@ -39,7 +40,7 @@ class Area(NamedTuple):
 def validate(machine: MachineFile, where: Where) -> None:
     """Raises ConfigError for the first broken rule."""
     areas = _areas(machine, where)
-    _disjoint(areas, where)
+    disjoint(areas, where)
     _gpt(machine, areas, where)
     _cpu(machine, where)
     _devices(machine, where)
@@ -58,15 +59,11 @@ def gpt_ranges(machine: MachineFile) -> list[tuple[int, int, int]]:
 
 def _granules(base: int, size: int, path: tuple[str | int, ...], where: Where) -> None:
     if base % GRANULE:
-        raise ConfigError(
-            f"{where(*path, 'base')}: {_key(path)}.base: expected a multiple of 4K, got {base:#x}"
-        )
+        raise ConfigError(f"{where(*path, 'base')}: {_key(path)}.base: expected a multiple of 4K, got {base:#x}")
     if size == 0:
         raise ConfigError(f"{where(*path, 'size')}: {_key(path)}.size: expected at least 4K, got 0")
     if size % GRANULE:
-        raise ConfigError(
-            f"{where(*path, 'size')}: {_key(path)}.size: expected a multiple of 4K, got {size:#x}"
-        )
+        raise ConfigError(f"{where(*path, 'size')}: {_key(path)}.size: expected a multiple of 4K, got {size:#x}")
 
 
 def _key(path: tuple[str | int, ...]) -> str:
@@ -84,9 +81,7 @@ def _areas(machine: MachineFile, where: Where) -> list[Area]:
     bits, key = min((machine.cpu.pa_bits, "cpu.pa_bits"), (machine.gpt.pps, "gpt.pps"))
     for area in areas:
         if area.end > 1 << bits:
-            raise ConfigError(
-                f"{where(*area.path, 'base')}: {area.name}: {_span(area)} ends beyond 2^{bits} ({key})"
-            )
+            raise ConfigError(f"{where(*area.path, 'base')}: {area.name}: {_span(area)} ends beyond 2^{bits} ({key})")
     return areas
 
 
@@ -94,11 +89,11 @@ def _span(area: Area) -> str:
     return span_text(area.base, area.size)
 
 
-def _disjoint(areas: list[Area], where: Where) -> None:
+def disjoint(areas: list[Area], where: Where) -> None:
+    """ConfigError naming both lines when two areas overlap; of the two the later one in the list is to blame."""
     ordered = sorted(areas)
-    for low, high in zip(ordered, ordered[1:], strict=False):
+    for low, high in pairwise(ordered):
         if low.end > high.base:
-            # The later line is the one to look at, whichever lies lower in memory.
             first, second = (low, high) if areas.index(low) < areas.index(high) else (high, low)
             raise ConfigError(
                 f"{where(*second.path, 'base')}: {second.name} ({_span(second)}) overlaps {first.name} "
@@ -112,18 +107,12 @@ def _gpt(machine: MachineFile, areas: list[Area], where: Where) -> None:
     at = where("gpt", "region")
     if region is None:
         roots = [name for name, r in machine.memory.items() if r.pas == "root"]
-        hint = did_you_mean(gpt.region, list(machine.memory)) or (
-            f" (root memory: {roots[0]})" if roots else ""
-        )
+        hint = did_you_mean(gpt.region, list(machine.memory)) or (f" (root memory: {roots[0]})" if roots else "")
         raise ConfigError(f"{at}: gpt.region: there is no memory region `{gpt.region}`{hint}")
     if region.pas != "root":
-        raise ConfigError(
-            f"{at}: gpt.region: expected a region with pas: root, `{gpt.region}` is {region.pas}"
-        )
+        raise ConfigError(f"{at}: gpt.region: expected a region with pas: root, `{gpt.region}` is {region.pas}")
     if gpt.pps > machine.cpu.pa_bits:
-        raise ConfigError(
-            f"{where('gpt', 'pps')}: gpt.pps: {gpt.pps} bits, cpu.pa_bits has {machine.cpu.pa_bits}"
-        )
+        raise ConfigError(f"{where('gpt', 'pps')}: gpt.pps: {gpt.pps} bits, cpu.pa_bits has {machine.cpu.pa_bits}")
     ranges = [(area.base, area.size, 0) for area in areas]
     needed = bytes_needed(region.base, ranges, gpt.pps, gpt.l0_bits)
     if needed > region.size:
@@ -157,15 +146,11 @@ def _devices(machine: MachineFile, where: Where) -> None:
         if not 32 <= line <= 1019:
             raise ConfigError(f"{at}: devices.{name}.interrupt: expected 32 to 1019, got {line}")
         if line in lines:
-            raise ConfigError(
-                f"{at}: devices.{name}.interrupt: {line} is the interrupt of devices.{lines[line]}"
-            )
+            raise ConfigError(f"{at}: devices.{name}.interrupt: {line} is the interrupt of devices.{lines[line]}")
         lines[line] = name
     for name, device in machine.devices.items():
         if not isinstance(device, Nvm) and not device.console.isprintable():
-            raise ConfigError(
-                f"{where('devices', name, 'console')}: devices.{name}.console: expected printable text"
-            )
+            raise ConfigError(f"{where('devices', name, 'console')}: devices.{name}.console: expected printable text")
 
 
 def region_of(machine: MachineFile, base: int, size: int, pas: PAS) -> str | None:
@@ -187,8 +172,7 @@ def outside(machine: MachineFile, base: int, size: int, pas: PAS) -> str:
             if region.pas != pas.text:
                 return f"lies in memory.{name}, which is {region.pas}"
             return (
-                f"leaves memory.{name} ({address_text(region.base)} to "
-                f"{address_text(region.base + region.size - 1)})"
+                f"leaves memory.{name} ({address_text(region.base)} to {address_text(region.base + region.size - 1)})"
             )
     return f"lies in no {pas.text} memory"
 
@@ -219,26 +203,20 @@ def _boot(machine: MachineFile, where: Where) -> None:
         if area.name == "boot.pool":
             _granules(area.base, area.size, area.path, where)
         elif area.base % GRANULE:
-            raise ConfigError(
-                f"{where(*area.path)}: {area.name}: expected a multiple of 4K, got {area.base:#x}"
-            )
+            raise ConfigError(f"{where(*area.path)}: {area.name}: expected a multiple of 4K, got {area.base:#x}")
         if region_of(machine, area.base, area.size, PAS.NON_SECURE) is None:
             reason = outside(machine, area.base, area.size, PAS.NON_SECURE)
             raise ConfigError(f"{where(*area.path)}: {area.name}: {_span(area)} {reason}")
-    _disjoint(boot_areas(boot), lambda *path: where(*(path[:2] if path[1] != "pool" else path)))
+    disjoint(boot_areas(boot), where)
 
 
 def _needs(machine: MachineFile, boot: Boot, where: Where) -> None:
     if boot.entry is None and not any(load.world == boot.world for load in machine.load.values()):
-        raise ConfigError(
-            f"{where('boot')}: boot.entry is missing, and nothing is loaded for the {boot.world} world"
-        )
+        raise ConfigError(f"{where('boot')}: boot.entry is missing, and nothing is loaded for the {boot.world} world")
     if machine.realms:
         for key, value in (("info", boot.info), ("pool", boot.pool), ("stage", boot.stage)):
             if value is None:
-                raise ConfigError(
-                    f"{where('boot')}: boot.{key} is missing: the host that builds the realms needs it"
-                )
+                raise ConfigError(f"{where('boot')}: boot.{key} is missing: the host that builds the realms needs it")
         if not any(region.pas == "realm" for region in machine.memory.values()):
             raise ConfigError(f"{where('memory')}: memory: the RMM needs a region with pas: realm")
 

@@ -74,7 +74,7 @@ class Pl011:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._stored = {register: 0 for register in _STORED}
+        self._stored = dict.fromkeys(_STORED, 0)
         self._stored[CR] = CR_TXE | CR_RXE
         self._stored[IFLS] = 0x12
         self._receive: deque[int] = deque()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Bit fields of registers and flag words: one declaration to encode, decode and print them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Memory layouts: a structure is one declaration of fields with offsets; everything else derives from it.
 
     CALL = Struct("RsiHostCall", "rsi_host_call", 0x100, Field("imm", 0x0, "u32"), Field("gprs", 0x8, "u64", 31))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Structures shared between host, RMM and realm (rmm-abi.md §2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Types of call inputs and outputs: how a register is decoded, printed, declared in C and fuzzed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Closed sets of named numbers: statuses, states, reasons (rmm-abi.md §1.5 to §1.8)."""
 
 from __future__ import annotations

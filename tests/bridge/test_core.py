@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Iterator
 
 import pytest
-from tests.bridge.boards import CODE, DATA, ELR, ESR, FAR, SPSR, TABLES, UART, VBAR, VECTORS, Bench
 
 from bridge.core import Core, sysreg
 from bridge.exits import EventKind, Reason
 from bridge.pas import PAS
 from bridge.plugin import lib
+from tests.bridge.boards import CODE, DATA, ELR, ESR, FAR, SPSR, TABLES, UART, VBAR, VECTORS, Bench
 
 EL2H_MASKED = 0x3C9
 LDR_X0_X1 = 0xF9400020

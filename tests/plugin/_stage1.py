@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from _units import Memory, Tables, Unit
+from tests.plugin._units import Memory, Tables, Unit
 
 DRAM = 0x4000_0000
 OUTPUT = 0x5000_0000  # outside the RAM: data accesses are translated wherever they go
@@ -21,7 +21,7 @@ LEAF = PAGE | AF
 BLOCK_LEAF = BLOCK | AF
 
 # SCTLR and TCR_EL1 bits.
-M, I, WXN, EE = 1 << 0, 1 << 12, 1 << 19, 1 << 25
+SCTLR_M, SCTLR_I, WXN, EE = 1 << 0, 1 << 12, 1 << 19, 1 << 25
 EPD0, EPD1, TBI0, TBI1 = 1 << 7, 1 << 23, 1 << 37, 1 << 38
 HA, HD, HPD0, HPD1, DS = 1 << 39, 1 << 40, 1 << 41, 1 << 42, 1 << 59
 TCR_39 = 25 | 25 << 16 | 2 << 30 | 5 << 32  # both halves 39 bits, 4K granules, IPS 48 bits
@@ -42,7 +42,7 @@ def el1(*, big: bool = False) -> El1:
     unit = Unit(memory)
     low, high = Tables(memory, 1, 39, big=big), Tables(memory, 1, 39, big=big)
     mmu = unit.mmu
-    mmu.sctlr_el1 = M | (EE if big else 0)
+    mmu.sctlr_el1 = SCTLR_M | (EE if big else 0)
     mmu.tcr_el1 = TCR_39
     mmu.ttbr0_el1, mmu.ttbr1_el1 = low.base, high.base
     mmu.mair_el1 = 0xFF_44_04_00
@@ -54,7 +54,7 @@ def el2() -> tuple[Unit, Tables]:
     memory = Memory((DRAM, 1 << 20))
     unit = Unit(memory)
     tables = Tables(memory, 1, 39)
-    unit.mmu.sctlr_el2 = M
+    unit.mmu.sctlr_el2 = SCTLR_M
     unit.mmu.tcr_el2 = 25 | 5 << 16
     unit.mmu.ttbr0_el2 = tables.base
     return unit, tables

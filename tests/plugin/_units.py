@@ -1,10 +1,12 @@
 """The plugin's translation and decode units, built alone, and a small machine to put tables in.
 
-The units are compiled once per content of their sources into ``build/test-units/``. With ``CCA_SANITIZE=1`` they
-carry AddressSanitizer and UBSan; Python then needs the runtime preloaded::
+The units are compiled once per content of their sources into ``build/test-units/``. ``CCA_SANITIZE`` names
+sanitizers to build them with: ``undefined`` needs nothing more, ``address`` needs its runtime preloaded and does
+not go together with the disassembler that ``test_decode`` loads::
 
-    CCA_SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$(gcc -print-file-name=libasan.so) \
-        python -m pytest tests/plugin
+    CCA_SANITIZE=undefined python -m pytest tests/plugin
+    CCA_SANITIZE=address,undefined ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$(gcc -print-file-name=libasan.so) \\
+        python -m pytest tests/plugin --ignore tests/plugin/test_decode.py
 """
 
 from __future__ import annotations
@@ -107,10 +109,15 @@ def _compile(name: str, directory: Path, flags: list[str]) -> Path:
 def units() -> Any:
     """The extension module (``.lib`` and ``.ffi``), compiled when its sources have changed."""
     flags = ["-O2", "-g"]
-    if os.environ.get("CCA_SANITIZE"):
-        flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    if sanitize := os.environ.get("CCA_SANITIZE"):
+        flags = ["-O1", "-g", f"-fsanitize={sanitize}", "-fno-sanitize-recover=undefined"]
     digest = hashlib.sha256(" ".join([*flags, os.environ.get("CC", "cc"), GUARD]).encode())
-    for file in [*(SOURCE / unit for unit in UNITS), SOURCE / "translate.h", SOURCE / "cca_types.h", Path(__file__)]:
+    for file in [
+        *(SOURCE / unit for unit in UNITS),
+        SOURCE / "translate.h",
+        SOURCE / "cca_types.h",
+        Path(__file__),
+    ]:
         digest.update(file.read_bytes())
     name = f"_units_{digest.hexdigest()[:16]}"
     path = BUILD / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
@@ -197,6 +204,13 @@ class Memory:
     def write64(self, pa: int, value: int, *, big: bool = False) -> None:
         self._at(pa, 8)[:] = value.to_bytes(8, "big" if big else "little")
 
+    def read(self, pa: int, size: int) -> bytes:
+        return bytes(self._at(pa, size)[:])
+
+    def has_ram(self, pa: int, size: int) -> bool:
+        """``cca_ram``: one region backs the whole range."""
+        return bool(self._units.lib.cca_ram(self.mem, pa, size) != self._units.ffi.NULL)
+
     def fill(self, pa: int, data: bytes) -> None:
         self._at(pa, len(data))[:] = data
 
@@ -226,7 +240,7 @@ class Tables:
         return self.root + self.delta
 
     def entry(self, address: int, level: int, table_bits: int = 0) -> int:
-        """PA of the entry for ``address`` at ``level``; tables on the way are made, with ``table_bits`` set."""
+        """PA of the entry for ``address`` at ``level``; makes the tables on the way, with ``table_bits``."""
         table = self.root
         mask = (1 << self.ia_bits) - 1
         for at in range(self.start, level + 1):
@@ -253,7 +267,7 @@ class Tables:
 
 
 class Gpt:
-    """Granule protection table in the architecture's format (rmm-abi.md §13.6); one level 0 region is a table."""
+    """Granule protection table in the architecture's format (rmm-abi.md §13.6)."""
 
     def __init__(self, memory: Memory, *, default: int, pps: int = 32, l0: int = 30, pgs: int = 12) -> None:
         self.memory, self.pps, self.l0, self.pgs = memory, pps, l0, pgs
@@ -300,8 +314,8 @@ class Unit:
     def _result(self, ok: bool, out: Any, fault: Any) -> Mapped | Fault:
         if ok:
             names = ("pa", "ipa", "page", "prot", "pas", "attr", "s2_memattr", "sh")
-            fields = [getattr(out, name) for name in names]
-            return Mapped(*fields, getattr(out, "global"), out.s1_level, out.s2_level)
+            fields = {name: getattr(out, name) for name in (*names, "s1_level", "s2_level")}
+            return Mapped(**fields, global_=getattr(out, "global"))
         names = ("stage", "level", "s1ptw", "on_walk", "fsc", "gpc_level", "ipa", "pa")
         return Fault(KINDS[fault.kind], *(getattr(fault, name) for name in names))
 

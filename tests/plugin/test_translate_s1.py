@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from _stage1 import (
+
+from tests.plugin._stage1 import (
     AF,
     AP_EL0,
     AP_RO,
@@ -29,6 +30,8 @@ from _stage1 import (
     PAGE,
     PXN,
     PXN_TABLE,
+    SCTLR_I,
+    SCTLR_M,
     TBI0,
     TBI1,
     TCR_39,
@@ -36,12 +39,24 @@ from _stage1 import (
     UXN_TABLE,
     WXN,
     XN,
-    I,
-    M,
     el1,
     el2,
 )
-from _units import FETCH, NO_UPDATE, NS, READ, REALM, SECURE, WRITE, Memory, R, Tables, Unit, W, X
+from tests.plugin._units import (
+    FETCH,
+    NO_UPDATE,
+    NS,
+    READ,
+    REALM,
+    SECURE,
+    WRITE,
+    Memory,
+    R,
+    Tables,
+    Unit,
+    W,
+    X,
+)
 
 G, MB, KB = 1 << 30, 1 << 20, 1 << 10
 
@@ -86,7 +101,7 @@ def test_s1__block_ignores_low_output_bits() -> None:
 def test_s1__level0_block_is_reserved() -> None:
     memory = Memory((DRAM, 1 << 20))
     unit, tables = Unit(memory), Tables(memory, 0, 48)
-    unit.mmu.sctlr_el1, unit.mmu.tcr_el1, unit.mmu.ttbr0_el1 = M, 16 | 5 << 32, tables.base
+    unit.mmu.sctlr_el1, unit.mmu.tcr_el1, unit.mmu.ttbr0_el1 = SCTLR_M, 16 | 5 << 32, tables.base
     tables.set(0, BLOCK_LEAF, 0)
     assert unit.fault(0).fsc == 0x04
 
@@ -119,7 +134,7 @@ def test_s1__invalid_descriptor_is_never_cached() -> None:
 def test_s1__t0sz_gives_the_start_level(tsz: int, start: int) -> None:
     memory = Memory((DRAM, 1 << 20))
     unit, tables = Unit(memory), Tables(memory, start, 64 - tsz)
-    unit.mmu.sctlr_el1, unit.mmu.tcr_el1, unit.mmu.ttbr0_el1 = M, tsz | 5 << 32, tables.base
+    unit.mmu.sctlr_el1, unit.mmu.tcr_el1, unit.mmu.ttbr0_el1 = SCTLR_M, tsz | 5 << 32, tables.base
     top = (1 << (64 - tsz)) - 4096
     tables.set(top, OUTPUT | LEAF)
     assert unit.mapped(top + 4).pa == OUTPUT + 4
@@ -137,7 +152,7 @@ def test_s1__small_start_table_uses_baddr_bits_below_12() -> None:
     memory = Memory((DRAM, 1 << 20))
     memory.alloc(4096)
     unit, tables = Unit(memory), Tables(memory, 2, 25, root=DRAM + 0x180)
-    unit.mmu.sctlr_el1, unit.mmu.tcr_el1, unit.mmu.ttbr0_el1 = M, 39 | 5 << 32, DRAM + 0x180
+    unit.mmu.sctlr_el1, unit.mmu.tcr_el1, unit.mmu.ttbr0_el1 = SCTLR_M, 39 | 5 << 32, DRAM + 0x180
     tables.set(0x1FF_F000, OUTPUT | LEAF)
     assert unit.mapped(0x1FF_F000).pa == OUTPUT
 
@@ -419,8 +434,8 @@ def test_s1__big_endian_tables() -> None:
     s = el1(big=True)
     s.low.set(LOW, OUTPUT | LEAF)
     assert s.unit.mapped(LOW).pa == OUTPUT
-    s.unit.mmu.sctlr_el1 = M
-    assert isinstance(s.unit.fault(LOW).fsc, int)
+    s.unit.mmu.sctlr_el1 = SCTLR_M
+    assert s.unit.fault(LOW).fsc == 0x05
 
 
 # --- MMU off
@@ -437,7 +452,7 @@ def test_s1__mmu_off_fetch_attributes_follow_sctlr_i() -> None:
     s = el1()
     s.unit.mmu.sctlr_el1 = 0
     assert s.unit.mapped(0, FETCH).attr == 0x44
-    s.unit.mmu.sctlr_el1 = I
+    s.unit.mmu.sctlr_el1 = SCTLR_I
     assert s.unit.mapped(0, FETCH).attr == 0xAA
 
 
@@ -522,6 +537,65 @@ def test_s1_el2__wxn() -> None:
     assert unit.prot(LOW, el=2) == R | W
 
 
+def test_s1_el2__ps_limits_the_output_address() -> None:
+    unit, tables = el2()
+    unit.mmu.tcr_el2 = 25 | 1 << 16
+    tables.set(LOW, 1 << 36 | LEAF)
+    assert unit.fault(LOW, el=2).fsc == 0x03
+    unit.mmu.tcr_el2 = 25 | 2 << 16
+    assert unit.mapped(LOW, el=2).pa == 1 << 36
+
+
+def test_s1_el2__access_flag_clear_faults() -> None:
+    unit, tables = el2()
+    unit.mmu.hafdbs = 2
+    tables.set(LOW, OUTPUT | PAGE)
+    assert unit.fault(LOW, el=2).fsc == 0x0B
+
+
+def test_s1_el2__52_bit_addresses_with_ds() -> None:
+    memory = Memory((DRAM, 1 << 20))
+    unit, tables = Unit(memory), Tables(memory, -1, 52)
+    unit.mmu.pa_bits = 52
+    unit.mmu.sctlr_el2, unit.mmu.ttbr0_el2 = SCTLR_M, tables.base
+    unit.mmu.tcr_el2 = 12 | 6 << 16 | 1 << 32 | 2 << 12
+    va = 0xF_FFFF_FFFF_F000
+    tables.set(va, 0x3_0000_0000_0000 | 3 << 8 | LEAF)
+    out = unit.mapped(va, el=2)
+    assert (out.pa, out.sh) == (0xF_0000_0000_0000, 2)
+
+
+@pytest.mark.parametrize("el", [1, 2])
+def test_s1__ds_means_nothing_below_a_52_bit_pa(el: int) -> None:
+    s = el1()
+    s.low.set(LOW, OUTPUT | LEAF | 3 << 8)
+    s.unit.mmu.tcr_el1 = TCR_39 | DS
+    s.unit.mmu.sctlr_el2, s.unit.mmu.ttbr0_el2 = SCTLR_M, s.low.base
+    s.unit.mmu.tcr_el2 = 25 | 5 << 16 | 1 << 32
+    out = s.unit.mapped(LOW, el=el)
+    assert (out.pa, out.sh) == (OUTPUT, 3)
+
+
+@pytest.mark.parametrize("el", [1, 2])
+def test_s1__a_52_bit_pa_without_ds_leaves_48_bit_descriptors(el: int) -> None:
+    s = el1()
+    s.unit.mmu.pa_bits = 52
+    s.low.set(LOW, OUTPUT | 0x5000 | 3 << 8 | LEAF)
+    s.unit.mmu.tcr_el1 = TCR_39 & ~(7 << 32) | 6 << 32
+    s.unit.mmu.sctlr_el2, s.unit.mmu.ttbr0_el2, s.unit.mmu.tcr_el2 = SCTLR_M, s.low.base, 25 | 6 << 16
+    out = s.unit.mapped(LOW, el=el)
+    assert (out.pa, out.sh) == (OUTPUT | 0x5000, 3)
+
+
+def test_s1__64k_descriptor_bits_15_12_mean_nothing_below_a_52_bit_pa() -> None:
+    memory = Memory((DRAM, 1 << 20))
+    unit, tables = Unit(memory), Tables(memory, 2, 42, 16)
+    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1 = SCTLR_M, tables.base
+    unit.mmu.tcr_el1 = 22 | 1 << 14 | 5 << 32
+    tables.set(0, OUTPUT | 0x5000 | LEAF)
+    assert unit.mapped(0x4321).pa == OUTPUT + 0x4321
+
+
 # --- security states
 
 
@@ -566,7 +640,7 @@ def test_s1__granule_sizes(page_bits: int, tg0: int, tg1: int, tsz: int, start: 
     memory = Memory((DRAM, 4 << 20))
     unit = Unit(memory)
     low = Tables(memory, start, 64 - tsz, page_bits)
-    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1, unit.mmu.ttbr1_el1 = M, low.base, low.base
+    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1, unit.mmu.ttbr1_el1 = SCTLR_M, low.base, low.base
     unit.mmu.tcr_el1 = tsz | tsz << 16 | tg0 << 14 | tg1 << 30 | 5 << 32
     low.set(0x10_0000, OUTPUT | LEAF)
     low.set(1 << low.shift(2), 1 << low.shift(2) | BLOCK_LEAF, 2)
@@ -582,7 +656,7 @@ def test_s1__52_bit_addresses_with_ds() -> None:
     memory = Memory((DRAM, 1 << 20))
     unit, tables = Unit(memory), Tables(memory, -1, 52)
     unit.mmu.pa_bits = 52
-    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1 = M, tables.base
+    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1 = SCTLR_M, tables.base
     unit.mmu.tcr_el1 = 12 | 6 << 32 | DS | 3 << 12
     va = 0xF_FFFF_FFFF_F000
     tables.set(va, 0x3_0000_0000_0000 | 3 << 8 | LEAF)
@@ -596,7 +670,7 @@ def test_s1__64k_52_bit_output_address() -> None:
     memory = Memory((DRAM, 1 << 20))
     unit, tables = Unit(memory), Tables(memory, 2, 42, 16)
     unit.mmu.pa_bits = 52
-    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1 = M, tables.base
+    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1 = SCTLR_M, tables.base
     unit.mmu.tcr_el1 = 22 | 1 << 14 | 6 << 32
     tables.set(0, 0xABCD_0000_0000 | 0x5 << 12 | LEAF)
     assert unit.mapped(0x4321).pa == 0x5_ABCD_0000_4321

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The firmware images of the project and what each is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VMM = tuple(f"vmm/{name}.c" for name in ("granule", "hostcall", "realm", "rtt", "run", "status"))
+
+BENCH = ("bench/loops.S", "bench/realm.c")
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """An image.  kind: `host` (NS-EL2) or `realm` (R-EL1); sources: relative to this folder, besides the SDK's."""
+
+    name: str
+    kind: str
+    sources: tuple[str, ...]
+    doc: str
+
+
+IMAGES = (
+    Firmware("host", "host", ("host/main.c", *VMM), "builds, runs and destroys the realms of the machine file"),
+    Firmware(
+        "attacker",
+        "host",
+        ("attacker/main.c", "attacker/probe.c", "attacker/probes.S", "attacker/window.c", "stage1/stage1.c", *VMM),
+        "tries every way into memory that is not the Normal world's",
+    ),
+    Firmware("hello", "realm", ("payloads/hello.c",), "says hello by RSI_HOST_CALL"),
+    Firmware("rsi-tour", "realm", ("payloads/rsi-tour.c",), "makes every RSI call"),
+    Firmware("ripas", "realm", ("payloads/ripas.c",), "takes pages from RAM to EMPTY, shared, and back"),
+    Firmware("destroyed", "realm", ("payloads/destroyed.c",), "recovers RAM that the host destroyed"),
+    Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),
+    Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
+    Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
+    Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),
+    Firmware("bench-hostcall", "realm", ("bench/hostcall.c", *BENCH), "host call round trips"),
+    Firmware("bench-rmi", "host", ("bench/rmi.c",), "RMI round trips"),
+)

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Entering RECs and answering what they come out for. */
+#include "psci.h"
+#include "vmm.h"
+
+#define ISS_ISV (1UL << 24)
+#define ISS_SAS(esr) ((esr) >> 22 & 3)
+#define ISS_WNR (1UL << 6)
+
+/* How often a realm may come out for one and the same page while no other REC could change anything. */
+#define STUCK_LIMIT 8
+
+static void stop(struct vmm_realm *realm, int code)
+{
+    realm->done = 1;
+    realm->exit_code = code;
+}
+
+/* ---- faults ---- */
+
+static int others_on(const struct vmm_realm *realm, const struct vmm_rec *rec)
+{
+    for (uint32_t i = 0; i < realm->info->recs; i++)
+        if (&realm->recs[i] != rec && realm->recs[i].on)
+            return 1;
+    return 0;
+}
+
+/* Nothing that the host may do mends this fault: only another REC can, by changing RIPAS. */
+static int stuck(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t ipa)
+{
+    if (realm->stuck_ipa != ipa) {
+        realm->stuck_ipa = ipa;
+        realm->stuck_exits = 0;
+    }
+    realm->stuck_exits++;
+    if (realm->stuck_exits >= STUCK_LIMIT && !others_on(realm, rec)) {
+        print("host: realm %u is stuck: every access to IPA 0x%lx exits\n", realm->index, ipa);
+        stop(realm, VMM_STUCK);
+    }
+    return 0;
+}
+
+static int protected_fault(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t ipa)
+{
+    uint64_t *page = realm_page(realm, ipa);
+    if (!page || page_state(*page) != PAGE_NONE)
+        return stuck(realm, rec, ipa);
+    uint64_t data = granule_take();
+    uint64_t status = rtt_data_create_unknown(realm, data, ipa);
+    if (status != RMI_SUCCESS)
+        vmm_fail("RMI_DATA_CREATE_UNKNOWN", status);
+    *page = data | PAGE_DATA;
+    return 1;
+}
+
+static int mmio(struct vmm_realm *realm, struct rmi_rec_run *run, uint64_t offset)
+{
+    uint64_t esr = run->exit.esr;
+    realm->mmio++;
+    run->enter.flags = RMI_REC_ENTER_FLAG_EMUL_MMIO;
+    run->enter.gprs[0] = 0;
+    if (esr & ISS_WNR) {
+        char byte = (char)run->exit.gprs[0];
+        if (offset == PL011_DR)
+            realm_puts(realm, &byte, 1);
+    } else if (offset == PL011_FR) {
+        run->enter.gprs[0] = PL011_FR_TXFE | PL011_FR_RXFE;
+    }
+    return 1;
+}
+
+static int unprotected_fault(struct vmm_realm *realm, struct rmi_rec_run *run, uint64_t ipa)
+{
+    uint64_t *page = realm_page(realm, ipa);
+    if (page && (page_state(*page) == PAGE_EMPTY || page_state(*page) == PAGE_SHARED)) {
+        if (page_state(*page) == PAGE_EMPTY)
+            *page = pool_take(1) | PAGE_SHARED;
+        must("RMI_RTT_MAP_UNPROTECTED", rtt_map_unprotected(realm, ipa, VMM_DESC_RW(page_pa(*page))));
+        *page = page_pa(*page) | PAGE_MAPPED;
+        return 1;
+    }
+    if ((ipa & ~realm->shared_bit) == CCAB_UART_IPA && run->exit.esr & ISS_ISV)
+        return mmio(realm, run, run->exit.far & 0xfff);
+    run->enter.flags = RMI_REC_ENTER_FLAG_INJECT_SEA;
+    return 1;
+}
+
+static int sync_exit(struct vmm_realm *realm, struct vmm_rec *rec)
+{
+    struct rmi_rec_run *run = rec->run;
+    uint64_t ipa = (run->exit.hpfar & ~0xfUL) << 8;
+    switch (ESR_EC(run->exit.esr)) {
+    case EC_DABORT_LOWER:
+    case EC_IABORT_LOWER:
+        realm->faults++;
+        if (ipa & realm->shared_bit)
+            return unprotected_fault(realm, run, ipa);
+        return protected_fault(realm, rec, ipa);
+    case EC_WFX:
+        return 0;
+    case EC_SYSREG:
+        /* A write to an SGI register: there is no interrupt controller to deliver it. */
+        return 1;
+    default:
+        print("host: realm %u: exit with ESR 0x%lx is not expected\n", realm->index, run->exit.esr);
+        stop(realm, VMM_STUCK);
+        return 0;
+    }
+}
+
+/* ---- PSCI ---- */
+
+static struct vmm_rec *rec_by_mpidr(struct vmm_realm *realm, uint64_t mpidr)
+{
+    uint64_t index = (mpidr & 0xf) | (mpidr >> 8 & 0xff) << 4 | (mpidr >> 16 & 0xff) << 12 | (mpidr >> 32 & 0xff) << 20;
+    return index < realm->info->recs ? &realm->recs[index] : 0;
+}
+
+static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
+{
+    const uint64_t *gprs = rec->run->exit.gprs;
+    struct vmm_rec *target;
+    switch (gprs[0]) {
+    case SMC_PSCI_CPU_OFF:
+        rec->on = 0;
+        if (!others_on(realm, rec)) {
+            print("host: realm %u: its last REC is off\n", realm->index);
+            stop(realm, VMM_STUCK);
+        }
+        return 0;
+    case SMC_PSCI_CPU_ON:
+    case SMC_PSCI_AFFINITY_INFO:
+        target = rec_by_mpidr(realm, gprs[1]);
+        if (!target) {
+            print("host: realm %u: PSCI names MPIDR 0x%lx, there is no such REC\n", realm->index, gprs[1]);
+            stop(realm, VMM_STUCK);
+            return 0;
+        }
+        must("RMI_PSCI_COMPLETE", rmi_psci_complete(rec->rec, target->rec, PSCI_SUCCESS));
+        if (gprs[0] == SMC_PSCI_CPU_ON)
+            target->on = 1;
+        return 1;
+    case SMC_PSCI_SYSTEM_OFF:
+        stop(realm, 0);
+        return 0;
+    case SMC_PSCI_SYSTEM_RESET:
+        print("host: realm %u asks for a reset: it ends here\n", realm->index);
+        stop(realm, 0);
+        return 0;
+    default: /* CPU_SUSPEND: resumes at once */
+        return 0;
+    }
+}
+
+/* ---- RIPAS ---- */
+
+/* The realm takes pages back: what is mapped at the shared alias goes first. */
+static void unshare(struct vmm_realm *realm, uint64_t base, uint64_t top)
+{
+    for (uint64_t ipa = base; ipa < top; ipa += GRANULE) {
+        uint64_t *page = realm_page(realm, ipa);
+        if (!page || page_state(*page) == PAGE_NONE || page_state(*page) == PAGE_DATA)
+            continue;
+        if (page_state(*page) == PAGE_MAPPED)
+            must("RMI_RTT_UNMAP_UNPROTECTED", rmi_rtt_unmap_unprotected(realm->rd, ipa | realm->shared_bit, 3, 0));
+        if (page_state(*page) != PAGE_EMPTY)
+            pool_give(page_pa(*page));
+        *page = PAGE_NONE;
+    }
+}
+
+/* The realm gave pages up: the host destroys them and keeps the granules for the shared alias. */
+static void reclaim(struct vmm_realm *realm, uint64_t base, uint64_t top)
+{
+    for (uint64_t ipa = base; ipa < top; ipa += GRANULE) {
+        uint64_t *page = realm_page(realm, ipa);
+        if (!page)
+            continue;
+        if (page_state(*page) == PAGE_DATA) {
+            uint64_t data;
+            must("RMI_DATA_DESTROY", rmi_data_destroy(realm->rd, ipa, &data, 0));
+            granule_undelegate(data);
+            *page = data | PAGE_SHARED;
+        } else if (page_state(*page) == PAGE_NONE) {
+            *page = PAGE_EMPTY;
+        }
+    }
+}
+
+__attribute__((weak)) void before_set_ripas(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t base,
+                                            uint64_t top)
+{
+    (void)realm, (void)rec, (void)base, (void)top;
+}
+
+static int ripas_exit(struct vmm_realm *realm, struct vmm_rec *rec)
+{
+    const struct rmi_rec_exit *exit = &rec->run->exit;
+    uint64_t base = exit->ripas_base;
+    uint64_t top = exit->ripas_top;
+    realm->ripas_changes++;
+    before_set_ripas(realm, rec, base, top);
+    while (base < top) {
+        uint64_t done;
+        uint64_t status = rmi_rtt_set_ripas(realm->rd, rec->rec, base, top, &done);
+        if (status == RMI_SUCCESS) {
+            if (exit->ripas_value == RMI_RIPAS_EMPTY)
+                reclaim(realm, base, done);
+            else
+                unshare(realm, base, done);
+            base = done;
+        } else if (RMI_STATUS(status) == RMI_ERROR_RTT && rtt_stop(status) < 3) {
+            rtt_extend(realm, base, rtt_stop(status));
+        } else if (RMI_STATUS(status) == RMI_ERROR_RTT) {
+            /* The entry may not change: it is DESTROYED, and the realm did not ask for such to be changed. */
+            rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
+            break;
+        } else {
+            vmm_fail("RMI_RTT_SET_RIPAS", status);
+        }
+    }
+    return 1;
+}
+
+/* ---- the loop ---- */
+
+int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
+{
+    struct rmi_rec_run *run = rec->run;
+    run->enter.flags |= flags;
+    must("RMI_REC_ENTER", rmi_rec_enter(rec->rec, (uint64_t)run));
+    realm->entries++;
+    run->enter.flags = 0;
+    switch (run->exit.exit_reason) {
+    case RMI_EXIT_SYNC:
+        return sync_exit(realm, rec);
+    case RMI_EXIT_IRQ:
+    case RMI_EXIT_FIQ:
+        return 1;
+    case RMI_EXIT_PSCI:
+        return psci_exit(realm, rec);
+    case RMI_EXIT_RIPAS_CHANGE:
+        return ripas_exit(realm, rec);
+    case RMI_EXIT_HOST_CALL:
+        return hostcall(realm, run);
+    default:
+        print("host: realm %u: exit reason %lu\n", realm->index, run->exit.exit_reason);
+        stop(realm, VMM_STUCK);
+        return 0;
+    }
+}
+
+void realms_run(struct vmm_realm *realms, uint32_t count)
+{
+    for (;;) {
+        uint64_t on = 0;
+        for (uint32_t i = 0; i < count; i++)
+            for (uint32_t j = 0; !realms[i].done && j < realms[i].info->recs; j++)
+                on += realms[i].recs[j].on;
+        if (!on)
+            return;
+        /* Alone, a REC may sleep until its timer; among others it must not keep the PE. */
+        uint64_t flags = on > 1 ? RMI_REC_ENTER_FLAG_TRAP_WFI : 0;
+        for (uint32_t i = 0; i < count; i++) {
+            struct vmm_realm *realm = &realms[i];
+            for (uint32_t j = 0; j < realm->info->recs; j++)
+                while (!realm->done && realm->recs[j].on && rec_step(realm, &realm->recs[j], flags))
+                    ;
+        }
+    }
+}

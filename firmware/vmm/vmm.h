@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A tiny VMM: what a host needs to build realms by RMI calls, run them and take everything back. */
+#ifndef VMM_H
+#define VMM_H
+
+#include "host.h"
+#include "rmi.h"
+
+/* Exit codes of a host that fails by itself. */
+#define VMM_RMI_FAILED 90 /* an RMI call that must succeed did not */
+#define VMM_STUCK 91      /* a realm cannot go on */
+#define VMM_LEAK 92       /* a granule did not come back, or not zeroed */
+#define VMM_NO_MEMORY 93  /* the pool is empty */
+
+/* ---- granule.c: the pool, and granules on their way to the Realm PAS and back ---- */
+
+struct granule_counts {
+    uint64_t delegated; /* GRANULE_DELEGATEs */
+    uint64_t returned;  /* GRANULE_UNDELEGATEs, after which the granule was read and found zero */
+};
+
+extern struct granule_counts granule_counts;
+
+void pool_init(uint64_t base, uint64_t size);
+/* `count` pages next to each other, aligned to `count` (a power of two) pages; content zero.  Never fails. */
+uint64_t pool_take(uint64_t count);
+void pool_give(uint64_t pa);
+
+/* A page of the pool, delegated. */
+uint64_t granule_take(void);
+/* Undelegates a granule, checks that it can be read and is zero, and gives it to the pool. */
+void granule_give(uint64_t pa);
+void granule_delegate(uint64_t pa);
+void granule_undelegate(uint64_t pa);
+
+/* ---- status.c ---- */
+
+/* "RMI_ERROR_RTT" for the status bits of a return code. */
+const char *rmi_status_name(uint64_t status);
+_Noreturn void vmm_fail(const char *call, uint64_t status);
+
+static inline void must(const char *call, uint64_t status)
+{
+    if (status != RMI_SUCCESS)
+        vmm_fail(call, status);
+}
+
+/* ---- realm.c, rtt.c: building and destroying ---- */
+
+/* What the host knows of a page of the realm's RAM: its PA and one of these. */
+enum page_state {
+    PAGE_NONE,   /* RAM, nothing there yet */
+    PAGE_DATA,   /* RAM, a DATA granule */
+    PAGE_EMPTY,  /* the realm gave it up, nothing there yet */
+    PAGE_SHARED, /* the realm gave it up, a page of the host */
+    PAGE_MAPPED, /* the same, mapped at the shared alias */
+};
+
+struct vmm_rec {
+    uint64_t rec;
+    uint64_t aux[16];
+    uint64_t mpidr;
+    struct rmi_rec_run *run;
+    uint64_t on;
+};
+
+struct vmm_realm {
+    const struct ccab_realm_info *info;
+    uint32_t index;
+    int start_level;
+    uint64_t rd;
+    uint64_t root;
+    uint64_t root_count;
+    uint64_t aux_count;
+    uint64_t shared_bit;
+    uint64_t *pages; /* PA | enum page_state, of each page of RAM */
+    struct vmm_rec *recs;
+    uint64_t done;
+    int exit_code;
+    /* Of faults that the host cannot mend: the page, and how often the realm came out for it. */
+    uint64_t stuck_ipa;
+    uint64_t stuck_exits;
+    uint64_t entries;
+    uint64_t host_calls;
+    uint64_t faults;
+    uint64_t mmio;
+    uint64_t ripas_changes;
+};
+
+/* Builds and activates a realm as `info` describes it, with vmid = index + 1. */
+void realm_build(struct vmm_realm *realm, const struct ccab_realm_info *info, uint32_t index);
+/* The parts of realm_build, for hosts that do something in between. */
+void realm_create(struct vmm_realm *realm, const struct ccab_realm_info *info, uint32_t index);
+void realm_populate(struct vmm_realm *realm);
+void realm_create_recs(struct vmm_realm *realm);
+/* Destroys a realm and takes every granule back. */
+void realm_destroy(struct vmm_realm *realm);
+
+/* The page of the realm's RAM that an IPA of either half lies in, or 0. */
+uint64_t *realm_page(const struct vmm_realm *realm, uint64_t ipa);
+
+static inline enum page_state page_state(uint64_t page)
+{
+    return (enum page_state)(page & 0xfff);
+}
+
+static inline uint64_t page_pa(uint64_t page)
+{
+    return page & ~0xfffUL;
+}
+
+static inline uint64_t rtt_size(int level)
+{
+    return 1UL << (12 + 9 * (3 - level));
+}
+
+/* The level at which a walk stopped, from an RMI_ERROR_RTT return code. */
+static inline int rtt_stop(uint64_t status)
+{
+    return (int8_t)RMI_INDEX(status);
+}
+
+/* Creates the table that a walk for `ipa` lacks, which stopped at level `stop`. */
+void rtt_extend(struct vmm_realm *realm, uint64_t ipa, int stop);
+/* DATA_CREATE_UNKNOWN and MAP_UNPROTECTED with the tables that they need; RMI status. */
+uint64_t rtt_data_create_unknown(struct vmm_realm *realm, uint64_t data, uint64_t ipa);
+uint64_t rtt_map_unprotected(struct vmm_realm *realm, uint64_t ipa, uint64_t desc);
+/* Destroys all DATA and all tables below the root. */
+void rtt_destroy_all(struct vmm_realm *realm);
+
+/* Descriptor of a shared page: Normal write-back memory, S2AP read-write or read-only. */
+#define VMM_DESC_RW(pa) ((pa) | 6UL << 2 | 3UL << 6)
+#define VMM_DESC_RO(pa) ((pa) | 6UL << 2 | 1UL << 6)
+
+/* ---- run.c, hostcall.c ---- */
+
+/* Enters the RECs of all realms in turn until every realm has ended. */
+void realms_run(struct vmm_realm *realms, uint32_t count);
+/* Enters one REC once and answers its exit; true while that REC alone should go on. */
+int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags);
+/* Answers the host call in `run`. True while the REC should go on. */
+int hostcall(struct vmm_realm *realm, struct rmi_rec_run *run);
+void realm_puts(const struct vmm_realm *realm, const char *text, uint64_t length);
+/* DATA_DESTROYs a page of RAM and takes the granule back; RMI status. */
+uint64_t realm_drop_page(struct vmm_realm *realm, uint64_t ipa);
+
+/* Called with every granule while it is still Non-secure, and with every RIPAS request before it is answered;
+ * for hosts with designs of their own.  They do nothing unless defined elsewhere. */
+void before_delegate(uint64_t pa);
+void before_set_ripas(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t base, uint64_t top);
+
+#endif

@@ -1,0 +1,66 @@
+"""Every shipped machine runs alone, ends well, and gives the same bytes twice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from machine.config.shipped import names
+from tests.system.cli import ccabridge
+
+# A bare board has nothing to run until the user loads something.
+BOARDS = {"qemu-virt"}
+RUNNABLE = sorted(set(names()) - BOARDS)
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_shipped_machine__ends_with_0_and_runs_the_same_twice(name: str) -> None:
+    first, second = ccabridge("run", name), ccabridge("run", name)
+    assert first.code == 0, first.out[-2000:] + first.err
+    assert first.lines[-1].startswith("ccabridge: guest-exit 0")
+    assert first.out == second.out
+    assert first.err == ""
+
+
+def test_shipped_names__are_those_that_the_documentation_lists() -> None:
+    assert set(RUNNABLE) >= {"hello-realm", "rsi-tour", "ripas", "destroyed", "faults", "attacker"}
+
+
+def test_hello__speaks_by_host_call() -> None:
+    result = ccabridge("run", "hello-realm")
+    assert any(line.startswith("[realm 0] ") for line in result.lines)
+    assert any(line.startswith("[NS] ") for line in result.lines)
+
+
+def test_trace__decodes_every_call_by_name() -> None:
+    plain, traced = ccabridge("run", "hello-realm"), ccabridge("run", "--trace", "hello-realm")
+    assert traced.code == 0
+    match = re.search(r"([\d,]+) RMI, ([\d,]+) RSI", plain.out)
+    assert match is not None
+    rmi, rsi = (int(group.replace(",", "")) for group in match.groups())
+    calls = [line for line in traced.lines if re.search(r"\] (RMI|RSI|PSCI)_[A-Z_]+\(", line)]
+    assert sum("RMI_" in line for line in calls) == rmi > 0
+    assert sum("RSI_" in line for line in calls) == rsi > 0
+    assert all(" = " in line for line in calls)
+    assert not any("unknown function id" in line for line in traced.lines)
+
+
+def test_trace__changes_nothing_else_of_the_output() -> None:
+    plain, traced = ccabridge("run", "hello-realm"), ccabridge("run", "--trace", "hello-realm")
+    consoles = [line for line in traced.lines if line.startswith(("[", "ccabridge:"))]
+    assert consoles == plain.lines
+
+
+def test_trace_glob__selects_events() -> None:
+    result = ccabridge("run", "--trace=rmi_rec_*", "hello-realm")
+    events = [line for line in result.lines if not line.startswith(("[", "ccabridge:"))]
+    assert events
+    assert all("RMI_REC_" in line for line in events)
+
+
+def test_attacker__counts_every_case() -> None:
+    result = ccabridge("run", "attacker")
+    match = re.search(r"attacker: (\d+) cases, (\d+) passed", result.out)
+    assert match is not None, result.out[-2000:]
+    assert int(match[1]) == int(match[2]) >= 63 + 4
