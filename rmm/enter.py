@@ -276,7 +276,7 @@ def smc(rmm: Rmm, rec: Rec, x: Sequence[int]) -> Exit | None:
     decl = RSI.get(fid) or PSCI.get(fid)
 
     def done(condition: str | None, *values: int, width: int = 4) -> None:
-        out = [v & M64 for v in values] + [0] * (4 - len(values))
+        out = [v & M64 for v in values[:4]] + [0] * (4 - len(values))
         context.set_x(0, out)
         if observer is not None:
             args = tuple(x[1 : 1 + len(decl.inputs)]) if decl else (x[0] & 0xFFFF_FFFF, *x[1:4])
@@ -298,7 +298,9 @@ def smc(rmm: Rmm, rec: Rec, x: Sequence[int]) -> Exit | None:
             done("index", 1)
         else:
             value = (realm.rim if x[1] == 0 else realm.rem[x[1] - 1]).ljust(64, b"\0")
-            done(None, 0, *struct.unpack("<8Q", value))
+            words = struct.unpack("<8Q", value)
+            done(None, 0, *words)
+            context.set_x(1, words)
     elif n == 3:
         if not 1 <= x[1] <= 4:
             done("index", 1)

@@ -78,19 +78,40 @@ def _flags(register: Register) -> str:
     )
 
 
+def _arrays(values: Iterable[str]) -> list[tuple[str, int]]:
+    """(name, count): `value0` .. `value7` are one array."""
+    out: list[tuple[str, int]] = []
+    for name in values:
+        stem = name.rstrip("0123456789")
+        if stem != name and out and out[-1][0] == stem:
+            out[-1] = (stem, out[-1][1] + 1)
+        else:
+            out.append((stem if stem != name else name, 1))
+    return out
+
+
 def _wrapper(call: Call) -> str:
-    inputs = [f"uint64_t {name}" for name, _ in call.inputs]
-    outputs = [f"uint64_t *out_{name}" for name, _ in call.outputs]
-    parameters = ", ".join(inputs + outputs) or "void"
-    values_in = "".join(f", {name}" for name, _ in call.inputs)
-    lines = [f"#define SMC_{call.name} {call.fid:#x}UL", f"static inline uint64_t {call.name.lower()}({parameters})", "{"]
-    lines.append(f"    struct smccc_regs r = {{.x = {{SMC_{call.name}{values_in}}}}};")
-    lines.append("    smccc_smc(&r);")
-    for number, (name, _) in enumerate(call.outputs, 1):
-        lines.append(f"    if (out_{name})")
-        lines.append(f"        *out_{name} = r.x[{number}];")
-    lines.append("    return r.x[0];")
-    lines.append("}\n")
+    inputs = _arrays(name for name, _ in call.inputs)
+    outputs = _arrays(name for name, _ in call.outputs)
+    parameters = [f"uint64_t {n}" if c == 1 else f"const uint64_t {n}[{c}]" for n, c in inputs]
+    parameters += [f"uint64_t *out_{n}" if c == 1 else f"uint64_t out_{n}[{c}]" for n, c in outputs]
+    words = [n if c == 1 else f"{n}[{i}]" for n, c in inputs for i in range(c)]
+    lines = [
+        f"#define SMC_{call.name} {call.fid:#x}UL",
+        f"static inline uint64_t {call.name.lower()}({', '.join(parameters) or 'void'})",
+        "{",
+        f"    struct smccc_regs r = {{.x = {{{', '.join([f'SMC_{call.name}', *words])}}}}};",
+        "    smccc_smc(&r);",
+    ]
+    number = 1
+    for name, count in outputs:
+        lines.append(f"    if (out_{name}) {{")
+        for i in range(count):
+            target = f"*out_{name}" if count == 1 else f"out_{name}[{i}]"
+            lines.append(f"        {target} = r.x[{number}];")
+            number += 1
+        lines.append("    }")
+    lines.append("    return r.x[0];\n}\n")
     return "\n".join(lines) + "\n"
 
 
