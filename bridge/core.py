@@ -78,7 +78,7 @@ class Core:
     `run` returns the exit reason as an int (see `bridge.exits.Reason`); `exit` is the plugin's exit structure.
     """
 
-    __slots__ = ("_events", "_scratch", "_timer", "board", "exit", "handle", "name")
+    __slots__ = ("_events", "_scratch", "board", "exit", "handle", "name")
 
     def __init__(
         self,
@@ -126,7 +126,6 @@ class Core:
             raise EngineError(f"{name}: {error}")
         self.exit: Any = lib.cca_core_exit(self.handle)
         self._scratch = ffi.new("uint64_t[31]")
-        self._timer = ffi.new("struct cca_timer *")
         self._events = ffi.new("struct cca_event[256]")
 
     def close(self) -> None:
@@ -184,13 +183,15 @@ class Core:
             return None
         return int(out[0][0]), int(out[1][0])
 
-    def timer(self, *, virtual: bool) -> tuple[int, int]:
-        """(CTL with ISTATUS, CVAL) of CNTV or CNTP."""
-        lib.cca_get_timer(self.handle, virtual, self._timer)
-        return int(self._timer.ctl), int(self._timer.cval)
+    def timers(self) -> list[int]:
+        """CTL (with ISTATUS) and CVAL of CNTP, then of CNTV."""
+        lib.cca_get_timers(self.handle, self._scratch)
+        values: list[int] = ffi.unpack(self._scratch, 4)
+        return values
 
-    def timer_asserted(self, *, virtual: bool) -> bool:
-        return bool(lib.cca_timer_asserted(self.handle, virtual))
+    def timers_asserted(self) -> int:
+        """Timers that assert their interrupt: bit 0 CNTP, bit 1 CNTV."""
+        return int(lib.cca_timers_asserted(self.handle))
 
     def inject(self, el: int, esr: int, far: int | None) -> None:
         """Takes a synchronous exception to `el` from the present PC and PSTATE."""

@@ -48,16 +48,21 @@ class PhysicalMemory:
     def __init__(self, regions: list[Region]) -> None:
         self.regions = sorted(regions, key=lambda r: r.base)
         self._bases = [r.base for r in self.regions]
+        self._last = self.regions[0]
 
     def __iter__(self) -> Iterator[Region]:
         return iter(self.regions)
 
     def region(self, pa: int, size: int = 1) -> Region:
         """The region that holds all of [pa, pa + size); BusError where there is none."""
+        last = self._last
+        if last.base <= pa and pa + size <= last.end:
+            return last
         at = bisect_right(self._bases, pa) - 1
         if at >= 0:
             region = self.regions[at]
             if pa + size <= region.end:
+                self._last = region
                 return region
         raise BusError(pa)
 
@@ -72,12 +77,17 @@ class PhysicalMemory:
         region.bytes[offset : offset + len(data)] = data
 
     def read64(self, pa: int) -> int:
-        region = self.region(pa, 8)
-        return region.words[(pa - region.base) >> 3]
+        """The aligned 64-bit word at a PA."""
+        last = self._last
+        if not last.base <= pa < last.end:
+            last = self.region(pa, 8)
+        return last.words[(pa - last.base) >> 3]
 
     def write64(self, pa: int, value: int) -> None:
-        region = self.region(pa, 8)
-        region.words[(pa - region.base) >> 3] = value
+        last = self._last
+        if not last.base <= pa < last.end:
+            last = self.region(pa, 8)
+        last.words[(pa - last.base) >> 3] = value
 
     def is_ram(self, pa: int, size: int = 1) -> bool:
         try:

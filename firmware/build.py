@@ -82,6 +82,8 @@ def build(names: Sequence[str] = (), out: Path | None = None) -> list[str]:
 
     KeyError for a name that is no image; ToolchainError when there is no compiler or it fails.
     """
+    if not (ROOT / "host").is_dir():
+        raise ToolchainError("the sources are not installed, only the built images: build from a source tree")
     known = {firmware.name: firmware for firmware in IMAGES}
     chosen = [known[name] for name in names] or list(IMAGES)
     toolchain = find()

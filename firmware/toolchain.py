@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The aarch64 compiler: whichever is found of GNU, LLVM and zig, called in one way.
 
-    python -m firmware.toolchain cc ARGUMENTS…      compile or link, freestanding, for aarch64
-    python -m firmware.toolchain host -o X.elf SOURCES…      link host firmware with the SDK's runtime
-    python -m firmware.toolchain payload -o X.elf SOURCES…   the same for a realm payload
-    python -m firmware.toolchain sdk                print the SDK's directory
-    python -m firmware.toolchain show               print the compiler and its flags
+python -m firmware.toolchain cc ARGUMENTS…      compile or link, freestanding, for aarch64
+python -m firmware.toolchain host -o X.elf SOURCES…      link host firmware with the SDK's runtime
+python -m firmware.toolchain payload -o X.elf SOURCES…   the same for a realm payload
+python -m firmware.toolchain sdk                print the SDK's directory
+python -m firmware.toolchain show               print the compiler and its flags
 """
 
 from __future__ import annotations

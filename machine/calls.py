@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from rmm.abi.call import Call
-
     from bridge.core import Board
+    from rmm.abi.call import Call
 
 RING = 8
 
@@ -78,7 +77,10 @@ class CallLog:
 
     def granule(self, pa: int, old: int, new: int) -> None:
         if self.listener is not None:
-            self.listener.event("granule", self.board.insns, f"granule {pa:#x} {old} -> {new}", 1)
+            from rmm.abi.values import GranuleState, name_of
+
+            text = f"{pa:#x} {name_of(GranuleState, old)} → {name_of(GranuleState, new)}"
+            self.listener.event("granule", self.board.insns, text, 1)
 
     def total(self, prefix: str) -> int:
         """Calls whose name starts with `prefix`."""

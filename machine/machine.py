@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rmm.features import Features
 from rmm.idregs import realm_id_registers
 from rmm.rmm import Rmm
 
@@ -27,6 +26,7 @@ from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.recs import RmmMemory, RootPlatform
 from machine.semihosting import Semihosting
+from rmm.features import Features
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig

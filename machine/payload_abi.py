@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.errors import ConfigError
 from rmm.abi.layout import Field, Struct
 
 if TYPE_CHECKING:
@@ -100,10 +101,11 @@ UART_IPA = 0x0900_0000  # the console device of a realm, in the unprotected half
 
 
 def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
-    """The host information block of a machine; ValueError for more than 4 realms."""
-    if len(realms) > MAX_REALMS:
-        raise ValueError(f"{len(realms)} realms: the host information block holds {MAX_REALMS}")
+    """The host information block of a machine; ConfigError for more than 4 realms."""
     config = machine.config
+    if len(realms) > MAX_REALMS:
+        where = config.source.where("realms", MAX_REALMS)
+        raise ConfigError(f"{where}: {len(realms)} realms: the host information block holds {MAX_REALMS} (boot.info)")
     banks = [region for region in config.memory.values() if region.pas == "non-secure"][:MAX_BANKS]
     consoles = {device.console: device.base for device in config.devices.values() if hasattr(device, "console")}
     first = {pas: next((r.base for r in config.memory.values() if r.pas == pas), 0) for pas in ("secure", "realm")}

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.arch.esr import decode_esr
 
+from bridge.arch.disassembly import disassemble
 from bridge.core import Core, sysreg
 from bridge.exits import Reason
-from bridge.pas import PAS
 from machine.trace import describe
 
 if TYPE_CHECKING:
     from machine.end import End
     from machine.machine import Machine
 
-WORLDS = {PAS.NON_SECURE: "Normal world", PAS.REALM: "Realm world", PAS.SECURE: "Secure world"}
+FETCH = 2
 ESR = {1: sysreg(3, 0, 5, 2, 0), 2: sysreg(3, 4, 5, 2, 0)}
 FAR = {1: sysreg(3, 0, 6, 0, 0), 2: sysreg(3, 4, 6, 0, 0)}
 
@@ -42,11 +42,20 @@ def report(machine: Machine, end: End) -> Iterator[str]:
 def _where(machine: Machine, core: Core) -> Iterator[str]:
     el = core.pstate >> 2 & 3
     yield f"  in: {core.name}, EL{el}"
-    yield f"  PC: {machine.symbols.symbolise(core, core.pc)}"
+    yield f"  PC: {machine.symbols.symbolise(core, core.pc)}{_instruction(machine, core)}"
     esr, far = _syndrome(core, el)
     if esr:
         yield f"  ESR: {esr:#x} {decode_esr(esr)}"
         yield f"  FAR: {far:#x}{_address(machine, core, far)}"
+
+
+def _instruction(machine: Machine, core: Core) -> str:
+    """The instruction at the PC, disassembled; registers that the disassembler does not know by our names."""
+    at = core.translate(core.pc, FETCH)
+    if at is None or core.pc & 3 or not machine.memory.is_ram(at[0], 4):
+        return ""
+    word = machine.memory.read(at[0], 4)
+    return f": {disassemble(int.from_bytes(word, 'little'), core.pc)}"
 
 
 def _syndrome(core: Core, el: int) -> tuple[int, int]:

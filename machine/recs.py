@@ -156,14 +156,11 @@ class RecCore:
         return bool(self.core.get_sysreg(SCTLR_EL1) & SCTLR_EE)
 
     def timers(self) -> Timers:
-        core = self.core
-        p_ctl, p_cval = core.timer(virtual=False)
-        v_ctl, v_cval = core.timer(virtual=True)
-        return Timers(p_ctl, p_cval, v_ctl, v_cval)
+        return Timers(*self.core.timers())
 
     def timer_asserted(self) -> tuple[bool, bool]:
-        core = self.core
-        return core.timer_asserted(virtual=True), core.timer_asserted(virtual=False)
+        asserted = lib.cca_timers_asserted(self.core.handle)
+        return asserted & 2 != 0, asserted & 1 != 0
 
     def gic(self) -> Gic:
         return self._gic

@@ -78,6 +78,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _configure(args: argparse.Namespace) -> MachineConfig:
+    from bridge.errors import UserError
     from machine.config.loader import load
 
     extra: dict[str, Any] = {}
@@ -94,7 +95,10 @@ def _configure(args: argparse.Namespace) -> MachineConfig:
         extra.setdefault("load", {})[f"load{number}"] = entry
     if args.entry is not None:
         extra["boot"] = {"entry": args.entry}
-    return load(name, args.set, extra=extra or None)
+    config = load(name, args.set, extra=extra or None)
+    if not config.load:
+        raise UserError(f"{name}: nothing is loaded: give the Normal world an image with --load FILE[@ADDR]")
+    return config
 
 
 def _absolute(path: str) -> str:

@@ -75,10 +75,6 @@ struct cca_core_config {
     uint32_t irq_exits;       /* asserted timers end a run (CCA_EXIT_TIMER) */
 };
 
-struct cca_timer {
-    uint64_t ctl, cval;
-};
-
 typedef struct cca_machine cca_machine;
 typedef struct cca_core cca_core;
 
@@ -126,9 +122,10 @@ void cca_flush(cca_core *c);
 /* Translates as the core would now; 1 and *pa, or 0 and the FSC in *fsc, the failing stage in *stage. */
 int cca_translate_va(cca_core *c, uint64_t va, uint32_t access, uint64_t *pa, uint32_t *pas, uint32_t *fsc,
                      uint32_t *stage);
-void cca_get_timer(cca_core *c, int virtual_timer, struct cca_timer *out);
-void cca_set_timer(cca_core *c, int virtual_timer, const struct cca_timer *value);
-int cca_timer_asserted(cca_core *c, int virtual_timer);
+/* CNTP and CNTV: out[0] CTL (ISTATUS included) and out[1] CVAL of CNTP, out[2] and out[3] of CNTV. */
+void cca_get_timers(cca_core *c, uint64_t *out);
+/* Timers that assert their interrupt (ENABLE, ISTATUS, not IMASK): bit 0 CNTP, bit 1 CNTV. */
+int cca_timers_asserted(cca_core *c);
 uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
 void cca_trace(cca_core *c, int on);
 uint64_t cca_core_insns(cca_core *c);

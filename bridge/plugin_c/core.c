@@ -166,8 +166,9 @@ static void deadline_reached(cca_core *c)
 {
     cca_machine *m = c->m;
     if (c->cfg.irq_exits && cca_timer_fires(c)) {
-        c->timer_seen[0] = cca_timer_asserted(c, 0) != 0;
-        c->timer_seen[1] = cca_timer_asserted(c, 1) != 0;
+        int asserted = cca_timers_asserted(c);
+        c->timer_seen[0] = asserted & 1;
+        c->timer_seen[1] = (asserted & 2) != 0;
         cca_leave(c, CCA_EXIT_TIMER);
     } else if (m->insns >= m->limit) {
         cca_leave(c, CCA_EXIT_LIMIT);

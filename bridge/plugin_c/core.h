@@ -29,6 +29,10 @@ struct cca_filter {
     uint64_t words[CCA_FILTER_BITS / 64];
 };
 
+struct cca_timer {
+    uint64_t ctl, cval;
+};
+
 struct cca_core {
     struct cca_machine *m;
     struct cca_engine *e;

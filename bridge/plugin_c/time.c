@@ -182,23 +182,17 @@ void cca_set_limit(cca_machine *m, uint64_t insns)
     m->limit = insns ? insns : CCA_NEVER;
 }
 
-void cca_get_timer(cca_core *c, int virtual_timer, struct cca_timer *out)
+void cca_get_timers(cca_core *c, uint64_t *out)
 {
-    const struct cca_timer *t = virtual_timer ? &c->cntv : &c->cntp;
-    uint64_t count = cca_ticks_at(c->m, c->m->insns) - (virtual_timer ? c->cntvoff : 0);
-    out->ctl = ctl_value(t, count);
-    out->cval = t->cval;
+    uint64_t ticks = cca_ticks_at(c->m, c->m->insns);
+    out[0] = ctl_value(&c->cntp, ticks);
+    out[1] = c->cntp.cval;
+    out[2] = ctl_value(&c->cntv, ticks - c->cntvoff);
+    out[3] = c->cntv.cval;
 }
 
-void cca_set_timer(cca_core *c, int virtual_timer, const struct cca_timer *value)
+int cca_timers_asserted(cca_core *c)
 {
-    struct cca_timer *t = virtual_timer ? &c->cntv : &c->cntp;
-    t->ctl = value->ctl & (CTL_ENABLE | CTL_IMASK);
-    t->cval = value->cval;
-}
-
-int cca_timer_asserted(cca_core *c, int virtual_timer)
-{
-    const struct cca_timer *t = virtual_timer ? &c->cntv : &c->cntp;
-    return fires(t, cca_ticks_at(c->m, c->m->insns) - (virtual_timer ? c->cntvoff : 0));
+    uint64_t ticks = cca_ticks_at(c->m, c->m->insns);
+    return (fires(&c->cntp, ticks) ? 1 : 0) | (fires(&c->cntv, ticks - c->cntvoff) ? 2 : 0);
 }

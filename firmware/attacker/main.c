@@ -74,9 +74,8 @@ static uint64_t report(uint64_t answer)
 
 static uint64_t entry_pa(uint64_t ipa, int level)
 {
-    uint64_t walk_level, state, desc, ripas;
-    must("RMI_RTT_READ_ENTRY",
-         rmi_rtt_read_entry(realm.rd, ipa & ~(rtt_size(level) - 1), level, &walk_level, &state, &desc, &ripas));
+    uint64_t desc;
+    must("RMI_RTT_READ_ENTRY", rmi_rtt_read_entry(realm.rd, ipa & ~(rtt_size(level) - 1), level, 0, 0, &desc, 0));
     return desc & ~0xfffUL;
 }
 
@@ -92,32 +91,58 @@ static int rmi_refuses(uint64_t pa)
     return delegate == RMI_ERROR_INPUT && create == RMI_ERROR_INPUT;
 }
 
+/* The line of a target: one column for each access, the last for the RMI. */
 static void attack(enum target target, uint64_t pa, uint64_t checksum)
 {
-    int before = target >= DELEGATED_TARGETS || was_controlled(pa);
-    unsigned good = 0;
     if (!pa) {
-        print("%-8s there is none in this machine\n", target_names[target]);
+        print("%-8s is not in this machine\n", target_names[target]);
         return;
     }
-    for (enum access access = LOAD; access < ACCESSES; access++) {
-        window_show(pa);
-        struct outcome got = probe(access);
-        int ok = refused(access, &got) && before && report(CCAB_VICTIM_CHECK) == checksum;
-        if (!ok) {
-            struct outcome wanted = expected(access);
-            print("  %s of %s: %lu faults, ESR 0x%lx (expected 0x%lx), FAR 0x%lx (expected 0x%lx), value 0x%lx\n",
-                  access_names[access], target_names[target], got.faults, got.esr, wanted.esr, got.far, wanted.far,
-                  got.value);
+    /* Those that were Non-secure once must have been open to every access then. */
+    int before = target >= DELEGATED_TARGETS || was_controlled(pa);
+    struct outcome wrong[ACCESSES];
+    unsigned failed = 0;
+    const char *columns[ACCESSES + 1];
+    for (unsigned i = 0; i <= ACCESSES; i++) {
+        int ok;
+        if (i < ACCESSES) {
+            window_show(pa);
+            wrong[i] = probe((enum access)i);
+            ok = refused((enum access)i, &wrong[i]);
+        } else {
+            ok = rmi_refuses(pa);
         }
+        /* The realm still runs, and its data is as it was. */
+        ok = ok && before && report(CCAB_VICTIM_CHECK) == checksum;
         count(ok);
-        good += ok != 0;
+        failed |= (unsigned)!ok << i;
+        columns[i] = ok ? "ok " : "BAD";
     }
-    int ok = rmi_refuses(pa) && report(CCAB_VICTIM_CHECK) == checksum;
-    count(ok);
-    good += ok != 0;
-    print("%-8s 0x%09lx  %u of %u refused%s\n", target_names[target], pa, good, (unsigned)ACCESSES + 1,
-          target < DELEGATED_TARGETS ? ", each of which worked before delegation" : "");
+    print("%-8s 0x%09lx", target_names[target], pa);
+    for (unsigned i = 0; i <= ACCESSES; i++)
+        print("  %s", columns[i]);
+    print("%s\n", target < DELEGATED_TARGETS ? "  all worked before delegation" : "");
+    for (unsigned i = 0; i < ACCESSES; i++) {
+        if (failed >> i & 1) {
+            struct outcome wanted = expected((enum access)i);
+            print("  %s: %lu faults, ESR 0x%lx (expected 0x%lx), FAR 0x%lx (expected 0x%lx), value 0x%lx%s\n",
+                  access_names[i], wrong[i].faults, wrong[i].esr, wanted.esr, wrong[i].far, wanted.far, wrong[i].value,
+                  before ? "" : ", never tried before delegation");
+        }
+    }
+}
+
+static void legend(void)
+{
+    for (enum access access = LOAD; access < ACCESSES; access++) {
+        struct outcome wanted = expected(access);
+        print("%c = %-14s must give ESR_EL2 0x%lx, FAR_EL2 0x%lx\n", 'a' + (char)access, access_names[access], wanted.esr,
+              wanted.far);
+    }
+    print("%c = %-14s must give RMI_ERROR_INPUT\n%-20s", 'a' + (char)ACCESSES, "RMI argument", "target   PA");
+    for (unsigned i = 0; i <= ACCESSES; i++)
+        print("%s%c", i ? "    " : "", 'a' + (char)i);
+    print("\n");
 }
 
 static void expect_status(const char *what, uint64_t got, uint64_t status, int index)
@@ -147,12 +172,15 @@ int main(const struct ccab_host_info *info, uint64_t x1, uint64_t x2, uint64_t x
     realm_build(&realm, ccab_realm(info, 0), 0);
     spare = granule_take();
     uint64_t checksum = report(CCAB_VICTIM_CHECK);
-    if (realm.done)
+    if (realm.done) {
+        print("attacker: the realm ended with %d before the first attack\n", realm.exit_code);
         return 3;
+    }
 
     uint64_t data_ipa = realm.recs[0].run->exit.gprs[0];
     uint64_t spare_ipa = realm.recs[0].run->exit.gprs[2];
     uint64_t data = page_pa(*realm_page(&realm, data_ipa));
+    legend();
     attack(DATA, data, checksum);
     attack(RTT, entry_pa(data_ipa, 2), checksum);
     attack(RD, realm.rd, checksum);

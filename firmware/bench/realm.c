@@ -22,10 +22,10 @@ int bench_repeat(const char *name, void (*function)(void), uint64_t x0, uint64_t
             memset((void *)x0, 0, size);
         print("%s: start %u: x0=0x%lx x1=0x%lx\n", name, i, x0, x1);
         bench_call(function, x0, x1, registers);
-        print("%s: end %u:", name, i);
-        for (unsigned r = 0; r < 16; r++)
-            print(" %lx", registers[r]);
-        print("\n");
+        const uint64_t *r = registers;
+        print("%s: end %u\n", name, i);
+        print("%s: x0..x15 %lx %lx %lx %lx %lx %lx %lx %lx %lx %lx %lx %lx %lx %lx %lx %lx\n", name, r[0], r[1], r[2],
+              r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
     }
     return 0;
 }

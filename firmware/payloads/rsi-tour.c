@@ -17,10 +17,8 @@ static const uint8_t extended_sha512[64] = {
     0x1b, 0x8f, 0xbb, 0xe4, 0xd1, 0x34, 0xc6, 0x5a, 0x0b, 0x9c, 0x6f, 0xce, 0x56, 0x27, 0x78, 0xaa,
 };
 
-static void revision(const char *name, uint64_t value)
-{
-    print(" %s %lu.%lu", name, value >> 16, value & 0xffff);
-}
+#define MAJOR(revision) ((revision) >> 16)
+#define MINOR(revision) ((revision) & 0xffff)
 
 static void versions(void)
 {
@@ -28,10 +26,8 @@ static void versions(void)
     static const uint64_t asked[] = {RSI_REVISION, 0x20000};
     for (unsigned i = 0; i < 2; i++) {
         uint64_t status = rsi_version(asked[i], &lower, &higher);
-        revision("RSI_VERSION: asked", asked[i]);
-        revision(", lower", lower);
-        revision(", higher", higher);
-        print(": %s\n", rsi_status_name(status));
+        print("RSI_VERSION(%lu.%lu) = %s, lower %lu.%lu, higher %lu.%lu\n", MAJOR(asked[i]), MINOR(asked[i]),
+              rsi_status_name(status), MAJOR(lower), MINOR(lower), MAJOR(higher), MINOR(higher));
         check_equal(status, i ? RSI_ERROR_INPUT : RSI_SUCCESS, i ? "2.0 is not supported" : "1.0 is supported");
         check(lower == RSI_REVISION && higher == RSI_REVISION, "1.0 is all there is");
     }
@@ -63,23 +59,26 @@ static const struct rsi_realm_config *config(void)
 static void show_measurement(uint64_t index, const uint64_t *value, uint64_t bytes)
 {
     const uint8_t *at = (const uint8_t *)value;
-    print("RSI_MEASUREMENT_READ(%lu, %s) ", index, index ? "REM" : "RIM");
-    for (uint64_t i = 0; i < bytes; i++)
-        print("%02x", at[i]);
-    print("\n");
+    char text[2 * 64 + 1];
+    for (uint64_t i = 0; i < bytes; i++) {
+        text[2 * i] = "0123456789abcdef"[at[i] >> 4];
+        text[2 * i + 1] = "0123456789abcdef"[at[i] & 15];
+    }
+    text[2 * bytes] = 0;
+    print("RSI_MEASUREMENT_READ(%lu) = RSI_SUCCESS, %s %s\n", index, index ? "REM" : "RIM", text);
 }
 
 static void measurements(uint64_t hash_algo)
 {
-    uint64_t value[8], rest = 0, zero[8] = {0};
+    uint64_t value[8], rest, zero[8] = {0};
     uint64_t bytes = hash_algo ? 64 : 32;
     for (uint64_t index = 0; index <= 4; index++) {
         uint64_t status = rsi_measurement_read(index, value);
         show_measurement(index, value, bytes);
+        rest = 0;
         for (uint64_t i = bytes / 8; i < 8; i++)
             rest |= value[i];
-        if (status != RSI_SUCCESS || rest)
-            check(0, "a measurement, the rest of its slot zero");
+        check(status == RSI_SUCCESS && !rest, "the slot's rest is zero");
         if (index)
             check(memcmp(value, zero, sizeof zero) == 0, "a new realm's REM is zero");
         else
@@ -153,11 +152,10 @@ static void attestation(void)
 
 static void others(void)
 {
-    uint64_t version = psci_version();
-    revision("PSCI_VERSION:", version);
-    print("\n");
+    uint64_t version = (uint64_t)psci_version();
+    print("PSCI_VERSION = %lu.%lu\n", MAJOR(version), MINOR(version));
     check_equal(version, 0x10001, "PSCI is 1.1");
-    check_equal(psci_affinity_info(0, 0), 0, "this REC is on");
+    check_equal((uint64_t)psci_affinity_info(0, 0), PSCI_AFFINITY_ON, "this REC is on");
     const char *line = "This line went byte by byte to the UART in the unprotected half.\n";
     pl011_write(realm_entry.uart, line, strlen(line));
 }

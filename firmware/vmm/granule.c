@@ -24,9 +24,8 @@ uint64_t pool_take(uint64_t count)
         return pa;
     }
     uint64_t size = count * GRANULE;
-    pa = (next + size - 1) & ~(size - 1);
-    if (count & (count - 1))
-        pa = next;
+    uint64_t alignment = count & (count - 1) ? GRANULE : size;
+    pa = (next + alignment - 1) & ~(alignment - 1);
     if (pa + size > end || pa + size < pa) {
         print("host: the pool has no %lu pages left: make boot.pool larger\n", count);
         host_exit(VMM_NO_MEMORY);

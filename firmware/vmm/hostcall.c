@@ -45,7 +45,7 @@ uint64_t realm_drop_page(struct vmm_realm *realm, uint64_t ipa)
 static uint64_t populate(struct vmm_realm *realm, uint64_t ipa)
 {
     uint64_t *page = realm_page(realm, ipa);
-    if (!page)
+    if (!page || (page_state(*page) != PAGE_NONE && page_state(*page) != PAGE_DATA))
         return RMI_ERROR_INPUT;
     uint64_t data = granule_take();
     uint64_t status = rtt_data_create_unknown(realm, data, ipa & ~(GRANULE - 1));

@@ -130,7 +130,9 @@ static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
         }
         return 0;
     case SMC_PSCI_CPU_ON:
+    case SMC_PSCI_CPU_ON_32:
     case SMC_PSCI_AFFINITY_INFO:
+    case SMC_PSCI_AFFINITY_INFO_32:
         target = rec_by_mpidr(realm, gprs[1]);
         if (!target) {
             print("host: realm %u: PSCI names MPIDR 0x%lx, there is no such REC\n", realm->index, gprs[1]);
@@ -138,7 +140,7 @@ static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
             return 0;
         }
         must("RMI_PSCI_COMPLETE", rmi_psci_complete(rec->rec, target->rec, PSCI_SUCCESS));
-        if (gprs[0] == SMC_PSCI_CPU_ON)
+        if (gprs[0] == SMC_PSCI_CPU_ON || gprs[0] == SMC_PSCI_CPU_ON_32)
             target->on = 1;
         return 1;
     case SMC_PSCI_SYSTEM_OFF:
@@ -155,36 +157,43 @@ static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
 
 /* ---- RIPAS ---- */
 
-/* The realm takes pages back: what is mapped at the shared alias goes first. */
-static void unshare(struct vmm_realm *realm, uint64_t base, uint64_t top)
+/* The realm takes a page back: what is mapped at the shared alias goes first. */
+static void unshare(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
 {
-    for (uint64_t ipa = base; ipa < top; ipa += GRANULE) {
-        uint64_t *page = realm_page(realm, ipa);
-        if (!page || page_state(*page) == PAGE_NONE || page_state(*page) == PAGE_DATA)
-            continue;
-        if (page_state(*page) == PAGE_MAPPED)
-            must("RMI_RTT_UNMAP_UNPROTECTED", rmi_rtt_unmap_unprotected(realm->rd, ipa | realm->shared_bit, 3, 0));
-        if (page_state(*page) != PAGE_EMPTY)
-            pool_give(page_pa(*page));
-        *page = PAGE_NONE;
+    if (page_state(*page) == PAGE_NONE || page_state(*page) == PAGE_DATA)
+        return;
+    if (page_state(*page) == PAGE_MAPPED)
+        must("RMI_RTT_UNMAP_UNPROTECTED", rmi_rtt_unmap_unprotected(realm->rd, ipa | realm->shared_bit, 3, 0));
+    if (page_state(*page) != PAGE_EMPTY)
+        pool_give(page_pa(*page));
+    *page = PAGE_NONE;
+}
+
+/* The realm gave a page up: the host destroys it and keeps the granule for the shared alias. */
+static void reclaim(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
+{
+    if (page_state(*page) == PAGE_DATA) {
+        uint64_t data;
+        must("RMI_DATA_DESTROY", rmi_data_destroy(realm->rd, ipa, &data, 0));
+        granule_undelegate(data);
+        *page = data | PAGE_SHARED;
+    } else if (page_state(*page) == PAGE_NONE) {
+        *page = PAGE_EMPTY;
     }
 }
 
-/* The realm gave pages up: the host destroys them and keeps the granules for the shared alias. */
-static void reclaim(struct vmm_realm *realm, uint64_t base, uint64_t top)
+static void pages_changed(struct vmm_realm *realm, uint64_t base, uint64_t top, uint64_t ripas)
 {
+    uint64_t ram = realm->info->ram_base, end = ram + realm->info->ram_size;
+    if (base < ram)
+        base = ram;
+    if (top > end)
+        top = end;
     for (uint64_t ipa = base; ipa < top; ipa += GRANULE) {
-        uint64_t *page = realm_page(realm, ipa);
-        if (!page)
-            continue;
-        if (page_state(*page) == PAGE_DATA) {
-            uint64_t data;
-            must("RMI_DATA_DESTROY", rmi_data_destroy(realm->rd, ipa, &data, 0));
-            granule_undelegate(data);
-            *page = data | PAGE_SHARED;
-        } else if (page_state(*page) == PAGE_NONE) {
-            *page = PAGE_EMPTY;
-        }
+        if (ripas == RMI_RIPAS_EMPTY)
+            reclaim(realm, ipa, realm_page(realm, ipa));
+        else
+            unshare(realm, ipa, realm_page(realm, ipa));
     }
 }
 
@@ -201,14 +210,17 @@ static int ripas_exit(struct vmm_realm *realm, struct vmm_rec *rec)
     uint64_t top = exit->ripas_top;
     realm->ripas_changes++;
     before_set_ripas(realm, rec, base, top);
+    if (exit->ripas_value == RMI_RIPAS_RAM &&
+        (base < realm->info->ram_base || top > realm->info->ram_base + realm->info->ram_size)) {
+        /* There is nothing that the host could put there. */
+        rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
+        return 1;
+    }
     while (base < top) {
         uint64_t done;
         uint64_t status = rmi_rtt_set_ripas(realm->rd, rec->rec, base, top, &done);
         if (status == RMI_SUCCESS) {
-            if (exit->ripas_value == RMI_RIPAS_EMPTY)
-                reclaim(realm, base, done);
-            else
-                unshare(realm, base, done);
+            pages_changed(realm, base, done, exit->ripas_value);
             base = done;
         } else if (RMI_STATUS(status) == RMI_ERROR_RTT && rtt_stop(status) < 3) {
             rtt_extend(realm, base, rtt_stop(status));

@@ -22,7 +22,8 @@ struct granule_counts {
 extern struct granule_counts granule_counts;
 
 void pool_init(uint64_t base, uint64_t size);
-/* `count` pages next to each other, aligned to `count` (a power of two) pages; content zero.  Never fails. */
+/* `count` zeroed pages next to each other; where `count` is a power of two, aligned to their size.  Ends the machine
+ * when there are none left. */
 uint64_t pool_take(uint64_t count);
 void pool_give(uint64_t pa);
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The machine file: YAML in, a checked MachineConfig out."""
+"""Machine files: from YAML to a checked configuration."""
 
 from __future__ import annotations
 
-from . import lean
 from .loader import MachineConfig, load
 
-__all__ = ["MachineConfig", "lean", "load"]
+__all__ = ["MachineConfig", "load"]

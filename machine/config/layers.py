@@ -16,24 +16,19 @@ MAX_LAYERS = 32
 
 
 class Merge:
-    """One reading of a machine file; fills in what went into it.
+    """One reading of a machine file.  directories: for each file the folder that names in it are relative to."""
 
-    inputs: each file's bytes; None where a layer was looked for in vain before its name was taken for a shipped
-    one.  directories: for each file the folder that names in it are relative to.
-    """
-
-    def __init__(self, inputs: dict[str, bytes | None], directories: dict[str, str]) -> None:
-        self.inputs = inputs
-        self.directories = directories
+    def __init__(self) -> None:
+        self.directories: dict[str, str] = {}
+        self._reads = 0
         self._chain: list[str] = []
 
     def read(self, path: str) -> Node:
         """The tree of `path` over its layers; `path` is shown in errors as it is given here."""
         real = os.path.realpath(path)
-        data = read_file(path)
-        self.inputs[path] = data
+        self._reads += 1
         self.directories[path] = os.path.dirname(path)
-        node = tree.parse(data, path)
+        node = tree.parse(read_file(path), path)
         if not isinstance(node.value, dict):
             raise ConfigError(f"{node.where()}: expected a mapping with keys such as `memory`, got {kind(node)}")
         self._chain.append(real)
@@ -45,13 +40,12 @@ class Merge:
 
     def _resolve(self, layer: Node) -> str:
         name = str(layer.value)
-        if len(self.inputs) >= MAX_LAYERS:
+        if self._reads >= MAX_LAYERS:
             raise ConfigError(f"{layer.where()}: more than {MAX_LAYERS} files in one machine")
         if "\0" in name or not name:
             raise ConfigError(f"{layer.where()}: expected the path of a machine file")
         path = os.path.join(self.directories[layer.file], name)
         if not os.path.exists(path):
-            self.inputs[path] = None
             found = shipped.find(name)
             if found is None:
                 known = shipped.names(boards=True)

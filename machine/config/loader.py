@@ -5,55 +5,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from bridge.errors import ConfigError, did_you_mean
 
-from . import cache, shipped
+from . import convert, layers, shipped
 from .files import FIRMWARE
 from .scalars import integer
+from .tree import Node
 from .types import NAMED, MachineFile
-
-# The modules that read and check YAML are imported where they are needed: a cached machine needs none of them.
-if TYPE_CHECKING:
-    from .tree import Node
+from .validate import validate
 
 
 class Source:
     """Where each key of a loaded machine stands, and the file it was read from."""
 
-    __slots__ = ("path", "_extra", "_label", "_overrides", "_root", "inputs", "directories")
+    __slots__ = ("directories", "path", "root")
 
-    def __init__(self, path: str, extra: Mapping[str, object] | None, label: str, overrides: Sequence[str]) -> None:
+    def __init__(self, path: str, root: Node, directories: Mapping[str, str]) -> None:
         self.path = path
-        self._extra = extra
-        self._label = label
-        self._overrides = overrides
-        self._root: Node | None = None
-        self.inputs: dict[str, bytes | None] = {}
-        self.directories: dict[str, str] = {}
-
-    @property
-    def root(self) -> Node:
-        """The merged tree; of a cached machine it is read when a place is first asked for."""
-        if self._root is None:
-            from . import layers
-
-            reading = layers.Merge(self.inputs, self.directories)
-            root = reading.read(self.path)
-            if self._extra:
-                root = layers.merge(root, layers.from_plain(dict(self._extra), self._label))
-            for text in self._overrides:
-                root = layers.override(root, text, NAMED)
-            self._root = root
-        return self._root
+        self.root = root
+        self.directories = directories
 
     def node(self, *path: str | int) -> tuple[Node, str]:
         """The node at `path`, or the nearest one above it that is written down, and its `file:line:col`."""
-        from . import convert
-
         return convert.find(self.root, path)
 
     def where(self, *path: str | int) -> str:
@@ -80,22 +56,17 @@ def load(
     extra: a further layer as plain data, shown as `label` in errors.  Raises ConfigError.
     """
     path = find(name)
-    asked = [os.getcwd(), path, repr(extra), label, *overrides]
-    source = Source(path, extra, label, overrides)
-    entry = cache.recall(asked)
-    machine = entry.machine if entry is not None else _checked(source, asked)
+    reading = layers.Merge()
+    root = reading.read(path)
+    if extra:
+        root = layers.merge(root, layers.from_plain(dict(extra), label))
+    for text in overrides:
+        root = layers.override(root, text, NAMED)
+    source = Source(path, root, reading.directories)
+    machine = _normal(convert.to_machine(root), source)
+    validate(machine, source.where)
     fields = {field: getattr(machine, field) for field in machine.__struct_fields__}
     return MachineConfig(**fields, source=source)
-
-
-def _checked(source: Source, asked: list[str]) -> MachineFile:
-    from . import convert
-    from .validate import validate
-
-    machine = _normal(convert.to_machine(source.root), source)
-    validate(machine, source.where)
-    cache.keep(asked, source.inputs, machine)
-    return machine
 
 
 def find(name: str) -> str:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from bridge.exits import Reason
 from machine.calls import CallRecord
@@ -21,6 +22,7 @@ from machine.config import load
 from machine.end import GUEST_EXIT, End
 from machine.machine import Machine
 
+HERE = Path(__file__).resolve().parent
 REPEATS = 5
 CODE = 0x8000_0000
 DATA = 0x8010_0000
@@ -162,7 +164,7 @@ def host_calls() -> float:
     """REC_ENTER → RSI_HOST_CALL → REC_ENTER round trips a second, host firmware and payload."""
     rates = []
     for _ in range(REPEATS):
-        machine = Machine(load("bench-hostcall"), lambda _text: None)
+        machine = Machine(load(str(HERE / "hostcall.yaml")), lambda _text: None)
         watch = machine.calls.listener = Stopwatch("RSI_HOST_CALL")
         end = machine.run()
         assert end.kind == GUEST_EXIT and end.code == 0, end.reason

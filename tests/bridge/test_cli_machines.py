@@ -24,7 +24,6 @@ load: {host: {file: host.elf}}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CCABRIDGE_CACHE", "off")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SMALL)
     (tmp_path / "host.elf").write_bytes(elf())

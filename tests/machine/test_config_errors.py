@@ -530,7 +530,6 @@ def survives(text: bytes) -> None:
 @example(text="? ")
 @example(text="%YAML 9.9\n--- a")
 def test_any_text__config_or_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str | bytes) -> None:
-    monkeypatch.setenv("CCABRIDGE_CACHE", "off")
     survives(text if isinstance(text, bytes) else text.encode())
 
 
@@ -541,7 +540,6 @@ def test_any_structure__config_or_one_line(
 ) -> None:
     import yaml
 
-    monkeypatch.setenv("CCABRIDGE_CACHE", "off")
     survives(yaml.safe_dump(tree, allow_unicode=True).encode())
     tree["layers"] = ["board.yaml"]
     survives(yaml.safe_dump(tree, allow_unicode=True).encode())
@@ -554,7 +552,6 @@ def test_any_change_of_one_value__config_or_one_line(
 ) -> None:
     import yaml
 
-    monkeypatch.setenv("CCABRIDGE_CACHE", "off")
     machine = yaml.safe_load(BOARD)
     machine["realms"] = [{"name": "a", "image": "realm.elf", "ram": {"base": 0x8000_0000, "size": "1M"}}]
     here, key = machine, data.draw(st.sampled_from(sorted(machine)))

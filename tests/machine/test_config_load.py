@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from machine.config import MachineConfig, cache, docs, load, schema, shipped, tree
+from machine.config import MachineConfig, docs, load, schema, shipped, tree
 from machine.config.dump import resolved
 from machine.config.images import read_images
 from machine.config.scalars import Address, Duration, Size, address_text, duration_text, size_text
@@ -359,70 +357,3 @@ def test_schema__describes_every_key() -> None:
 
 def test_docs__are_up_to_date() -> None:
     assert docs.PATH.read_text(encoding="utf-8") == docs.text(), "run python -m machine.config.docs"
-
-
-# The cache
-
-
-def test_cache__same_machine_without_yaml(folder: Path) -> None:
-    cold = machine(SMALL)
-    code = "import sys; from machine.config import load; c = load('./m.yaml'); print('yaml' in sys.modules, c.memory)"
-    root = str(Path(docs.__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r}); {code}"], capture_output=True
-    )
-    assert done.stdout.decode().strip() == f"False {cold.memory}"
-    assert same(cold, load("./m.yaml")) and load("./m.yaml").source.where("memory", "dram") == "./m.yaml:2:3"
-
-
-def test_cache__a_changed_file_or_layer_is_read_again(folder: Path) -> None:
-    machine("layers: [small.yaml]")
-    assert load("./m.yaml").memory["dram"].size == 64 << 20
-    Path("small.yaml").write_text(SMALL.replace("64M", "32M"))
-    assert load("./m.yaml").memory["dram"].size == 32 << 20
-    Path("m.yaml").write_text("layers: [small.yaml]\ncpu: {count: 2}")
-    assert load("./m.yaml").cpu.count == 2
-
-
-def test_cache__a_layer_that_appears_is_found(folder: Path) -> None:
-    machine("layers: [boards/mini.yaml]")
-    (folder / "boards").mkdir()
-    (folder / "boards" / "mini.yaml").write_text(SMALL)
-    assert load("./m.yaml").memory["dram"].size == 64 << 20
-
-
-def test_cache__keyed_by_directory_and_overrides(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine(SMALL)
-    assert load("./m.yaml", ["cpu.count=2"]).cpu.count == 2 and load("./m.yaml").cpu.count == 1
-    (folder / "sub").mkdir()
-    monkeypatch.chdir(folder / "sub")
-    Path("m.yaml").write_text(SMALL.replace("64M", "16M"))
-    assert load("./m.yaml").memory["dram"].size == 16 << 20
-
-
-def test_cache__errors_are_not_kept(folder: Path) -> None:
-    for _ in range(2):
-        with pytest.raises(ConfigError, match="unknown key"):
-            machine(SMALL + "cup: {}")
-
-
-def test_cache__damaged_unwritable_or_off_is_no_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine(SMALL)
-    where = cache.directory()
-    assert where is not None
-    entries = list(Path(where).iterdir())
-    assert len(entries) == 1
-    for damage in (b"", b"{}", b"\xff", entries[0].read_bytes()[:-10]):
-        entries[0].write_bytes(damage)
-        assert load("./m.yaml").cpu.count == 1
-    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
-    assert load("./m.yaml").cpu.count == 1
-    monkeypatch.setenv("CCABRIDGE_CACHE", "off")
-    assert cache.directory() is None and load("./m.yaml").cpu.count == 1
-
-
-def test_cache__is_bounded(folder: Path) -> None:
-    for count in range(cache.MAX_ENTRIES + 10):
-        machine(SMALL, f"cpu.seed={count}")
-    where = cache.directory()
-    assert where is not None and len(list(Path(where).iterdir())) == cache.MAX_ENTRIES

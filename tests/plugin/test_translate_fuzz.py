@@ -161,7 +161,9 @@ def test_translate__the_fuzz_reaches_success_and_every_kind_of_fault() -> None:
     assert seen == {"mapped", *FSC}
 
 
-@pytest.mark.parametrize("regions", [(), ((0x1000, 0x1000), (0x8000, 0x2000), (0x2000, 0x10), (0x4000, 8))])
+@pytest.mark.parametrize(
+    "regions", [(), ((0x1000, 0x1000), (0x8000, 0x2000), (0x2000, 0x10)), ((0, 8), (8, 0x18), (0x20, 0x20))]
+)
 def test_ram__only_whole_ranges_inside_one_region(regions: tuple[tuple[int, int], ...]) -> None:
     memory = Memory(*regions)
     for pa in range(0, 0xB000, 8):

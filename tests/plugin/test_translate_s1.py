@@ -676,6 +676,41 @@ def test_s1__64k_52_bit_output_address() -> None:
     assert unit.mapped(0x4321).pa == 0x5_ABCD_0000_4321
 
 
+def test_s1__52_bit_table_address_is_split_over_ttbr() -> None:
+    memory = Memory((0x5_0000_4000_0000, 1 << 20))
+    unit, tables = Unit(memory), Tables(memory, 3, 25, 16)
+    unit.mmu.pa_bits = 52
+    unit.mmu.sctlr_el1, unit.mmu.tcr_el1 = SCTLR_M, 39 | 1 << 14 | 6 << 32
+    tables.set(0x1FF_0000, OUTPUT | LEAF)
+    unit.mmu.ttbr0_el1 = tables.root & 0xFFFF_FFFF_FFFF | tables.root >> 48 << 2
+    assert unit.mapped(0x1FF_0000).pa == OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("page_bits", "tg0", "ds", "pa_bits", "allowed"),
+    [
+        (14, 2, DS, 52, True),
+        (14, 2, 0, 52, False),
+        (14, 2, DS, 48, False),
+        (16, 1, 0, 52, True),
+        (16, 1, 0, 48, False),
+    ],
+)
+def test_s1__level1_blocks_of_16k_and_64k_need_52_bit_addresses(
+    page_bits: int, tg0: int, ds: int, pa_bits: int, allowed: bool
+) -> None:
+    memory = Memory((DRAM, 1 << 20))
+    unit, tables = Unit(memory), Tables(memory, 1, 47, page_bits)
+    unit.mmu.pa_bits = pa_bits
+    unit.mmu.sctlr_el1, unit.mmu.ttbr0_el1 = SCTLR_M, tables.base
+    unit.mmu.tcr_el1 = 17 | tg0 << 14 | ds | (6 if pa_bits == 52 else 5) << 32
+    tables.set(0, BLOCK_LEAF, 1)
+    if allowed:
+        assert unit.mapped(0x1234_5678).page == 1 << tables.shift(1)
+    else:
+        assert unit.fault(0x1234_5678).fsc == 0x05
+
+
 # --- hardware management of the access flag and dirty state
 
 
@@ -763,3 +798,12 @@ def test_hafdbs__el2() -> None:
     place = tables.set(LOW, OUTPUT | PAGE | DBM | AP_RO)
     assert unit.mapped(LOW, WRITE, el=2).prot == R | W | X
     assert unit.memory.read64(place) == OUTPUT | LEAF | DBM
+
+
+def test_hafdbs__el2_access_flag_alone() -> None:
+    unit, tables = el2()
+    unit.mmu.tcr_el2 |= 1 << 21
+    unit.mmu.hafdbs = 1
+    place = tables.set(LOW, OUTPUT | PAGE)
+    assert unit.mapped(LOW, el=2).pa == OUTPUT
+    assert unit.memory.read64(place) == OUTPUT | LEAF

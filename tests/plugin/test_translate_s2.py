@@ -420,6 +420,24 @@ def test_s2__ds_and_sl2_mean_nothing_below_a_52_bit_pa() -> None:
     assert s.unit.mapped(IPA).pa == OUTPUT
 
 
+@pytest.mark.parametrize("level", [1, 2])
+def test_s1s2__tables_may_lie_in_stage_2_blocks(level: int) -> None:
+    s = s2()
+    low = Tables(s.memory, 1, 39, delta=DELTA)
+    mmu = s.unit.mmu
+    mmu.sctlr_el1, mmu.tcr_el1, mmu.ttbr0_el1 = 1, 25 | 5 << 32, low.base
+    s.tables.set(DRAM + DELTA, DRAM | BLOCK_LEAF, level)
+    low.set(VA, (DRAM + DELTA + 0x8000) | PAGE | AF)
+    out = s.unit.mapped(VA)
+    assert (out.pa, out.s1_level, out.s2_level) == (DRAM + 0x8000, 3, level)
+
+
+def test_s2__level0_block_is_reserved_without_ds() -> None:
+    s = s2(40, 0)
+    s.tables.set(0, BLOCK_LEAF, 0)
+    assert s.unit.fault(0).fsc == 0x04
+
+
 # --- AT
 
 
@@ -513,6 +531,14 @@ def test_s2_hafdbs__ha_sets_the_access_flag() -> None:
     assert s.memory.read64(place) == OUTPUT | PAGE | S2RW | AF
 
 
+@pytest.mark.parametrize(("extra", "hafdbs"), [(0, 2), (HD, 2), (HA, 0)])
+def test_s2_hafdbs__needs_the_machine_and_vtcr_ha(extra: int, hafdbs: int) -> None:
+    s = s2(extra=extra)
+    s.unit.mmu.hafdbs = hafdbs
+    s.tables.set(IPA, OUTPUT | PAGE | S2RW)
+    assert s.unit.fault(IPA).fsc == 0x0B
+
+
 def test_s2_hafdbs__dbm_sets_write_permission_on_the_first_write() -> None:
     s = s2(extra=HA | HD)
     s.unit.mmu.hafdbs = 2
@@ -520,6 +546,14 @@ def test_s2_hafdbs__dbm_sets_write_permission_on_the_first_write() -> None:
     assert s.unit.mapped(IPA, READ).prot == R | X
     assert s.unit.mapped(IPA, WRITE).prot == R | W | X
     assert s.memory.read64(place) == OUTPUT | PAGE | AF | S2RW | DBM
+
+
+def test_s2_hafdbs__no_update_flag_reads_without_writing() -> None:
+    s = s2(extra=HA | HD)
+    s.unit.mmu.hafdbs = 2
+    place = s.tables.set(IPA, OUTPUT | PAGE | S2R | DBM)
+    assert s.unit.mapped(IPA, WRITE, flags=NO_UPDATE).pa == OUTPUT
+    assert s.memory.read64(place) == OUTPUT | PAGE | S2R | DBM
 
 
 def test_s1s2_hafdbs__descriptor_update_needs_stage_2_write_permission() -> None:

@@ -1,0 +1,25 @@
+"""The documentation says what is so."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.system.transcripts import MARK, PAGES, ROOT, renewed
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_transcripts__are_what_the_command_prints(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert renewed(text) == text, "run python -m tests.system.transcripts"
+
+
+def test_readme__has_a_transcript() -> None:
+    assert len(MARK.findall((ROOT / "README.md").read_text(encoding="utf-8"))) >= 2
+
+
+@pytest.mark.parametrize("page", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/*.md")) + ["README.md"])
+def test_links__lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{page} names {target}"
