@@ -77,8 +77,8 @@ docs: $(STAMPS)/install
 	$(BIN)/python -m machine.config.docs
 	$(BIN)/python -m bridge.cli.docs
 
-asan: $(STAMPS)/install
-	CCABRIDGE_SANITIZE=1 $(BIN)/pytest -q tests/plugin
+asan: $(STAMPS)/firmware
+	@sh tests/sanitize.sh $(CURDIR)/$(BIN)/python
 
 clean:
 	rm -rf $(VENV) build dist firmware/build *.egg-info bridge/_plugin*.so bridge/_plugin.c

@@ -19,9 +19,9 @@ class BuildWithFirmware(build_py):
 
     def run(self) -> None:
         if not self.editable_mode:
-            from firmware.build import ensure
+            from firmware.build import build
 
-            ensure()
+            build()
         super().run()
 
 

@@ -11,6 +11,7 @@ from bridge.pas import PAS
 from bridge.plugin import ffi, lib
 
 NEVER = (1 << 64) - 1
+BUFFER = 4096
 
 
 class EngineError(Exception):
@@ -30,6 +31,7 @@ class Board:
         self.handle: Any = ffi.gc(lib.cca_machine_new(cntfrq, rate), lib.cca_machine_free)
         self._buffers: list[Any] = []
         self._bad = ffi.new("uint64_t *")
+        self._buffer = ffi.new("char[]", BUFFER)
         for region in memory:
             buffer = ffi.from_buffer(region.mapping)
             if lib.cca_machine_add_ram(self.handle, region.base, region.size, buffer) != 0:
@@ -64,6 +66,23 @@ class Board:
     def zero(self, pa: int, size: int) -> None:
         if lib.cca_memory_zero(self.handle, pa, size) != 0:
             raise EngineError(f"wiping {pa:#x}: not RAM")
+
+    def read_as(self, pas: PAS, pa: int, size: int) -> bytes | None:
+        """Memory as a world may read it; None where the granule protection check or the bus refuses."""
+        buffer = self._buffer if size <= BUFFER else ffi.new("char[]", size)
+        if lib.cca_read(self.handle, pa, size, pas, buffer, self._bad):
+            return None
+        data: bytes = ffi.unpack(buffer, size)
+        return data
+
+    def write_as(self, pas: PAS, pa: int, data: bytes) -> bool:
+        """Writes as a world may; False, with nothing written, where it may not."""
+        return not lib.cca_write(self.handle, pa, len(data), pas, data, self._bad)
+
+    @property
+    def bad(self) -> int:
+        """The address that the last refused `read_as` or `write_as` was refused at."""
+        return int(self._bad[0])
 
     def refused(self, pa: int, size: int, pas: PAS) -> int | None:
         """The first address of [pa, pa + size) that `pas` may not access or that is not RAM; None when all may."""

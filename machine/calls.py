@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from bridge.plugin import lib
 
 if TYPE_CHECKING:
     from bridge.core import Board
@@ -37,8 +39,9 @@ class CallLog:
 
     def __init__(self, board: Board) -> None:
         self.board = board
-        self.ring: deque[CallRecord] = deque(maxlen=RING)
-        self.counts: dict[str, int] = {}
+        self._ring: deque[tuple[Any, ...]] = deque(maxlen=RING)
+        self._counts: dict[Call | None, int] = {}
+        self._handle = board.handle
         self.listener: Listener | None = None
 
     def call(
@@ -49,12 +52,22 @@ class CallLog:
         condition: str | None,
         rec_pa: int | None,
     ) -> None:
-        name = "unknown" if decl is None else decl.name
-        self.counts[name] = self.counts.get(name, 0) + 1
-        record = CallRecord(self.board.insns, decl, args, result, condition, rec_pa)
-        self.ring.append(record)
+        counts = self._counts
+        counts[decl] = counts.get(decl, 0) + 1
+        record = (lib.cca_insns(self._handle), decl, args, result, condition, rec_pa)
+        self._ring.append(record)
         if self.listener is not None:
-            self.listener.call(record)
+            self.listener.call(CallRecord(*record))
+
+    @property
+    def ring(self) -> list[CallRecord]:
+        """The last calls, oldest first."""
+        return [CallRecord(*record) for record in self._ring]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Calls by name; `unknown` for function ids that nothing declares."""
+        return {"unknown" if decl is None else decl.name: count for decl, count in self._counts.items()}
 
     def monitor(self, fid: int, x: Sequence[int], result: int) -> None:
         """A call that the Root monitor answered by itself; unknown ones too, named as such."""

@@ -124,6 +124,8 @@ class RecCore:
                     )
                 known = _KINDS.get(reason)
                 if known is not None:
+                    if known is ExitKind.HVC:  # the engine has stepped over it; the RMM is told of the instruction
+                        core.pc = exit_.pc = exit_.pc - 4
                     return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
                 if reason == Reason.MMIO:
                     machine.mmio(core)
@@ -246,25 +248,21 @@ class RmmMemory:
         self.read64 = memory.read64
         self.write64 = memory.write64
         self._memory = memory
+        self._handle = board.handle
 
     def write(self, pa: int, data: bytes) -> None:
         self._memory.write(pa, data)
-        self.board.memory_written(pa, len(data))
+        lib.cca_memory_written(self._handle, pa, len(data))
 
     def zero(self, pa: int, size: int) -> None:
         self.board.zero(pa, size)
 
     def host_read(self, pa: int, size: int) -> bytes:
-        self._check(pa, size)
-        return self._memory.read(pa, size)
+        data = self.board.read_as(PAS.NON_SECURE, pa, size)
+        if data is None:
+            raise HostFault(self.board.bad)
+        return data
 
     def host_write(self, pa: int, data: bytes) -> None:
-        self._check(pa, len(data))
-        self._memory.write(pa, data)
-        self.board.memory_written(pa, len(data))
-
-    def _check(self, pa: int, size: int) -> None:
-        refused = self.board.refused(pa, size, PAS.NON_SECURE)
-        if refused is not None:
-            raise HostFault(refused)
-
+        if not self.board.write_as(PAS.NON_SECURE, pa, data):
+            raise HostFault(self.board.bad)

@@ -1,2 +1,1 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
 """The Realm Management Monitor, RMM 1.0-rel0: every RMI, RSI and PSCI call, with no emulator beneath it."""

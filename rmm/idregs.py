@@ -1,21 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ID registers as a realm sees them (rmm-abi.md §6.7)."""
+"""ID registers as a realm reads them: the host's, with what realms do not have masked out (rmm-abi.md §6.7, §12)."""
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 
-def realm_id_registers(host: Mapping[str, int], *, sve: bool) -> dict[str, int]:
-    values = dict(host)
-    def clear(name: str, *fields: int) -> None:
-        for low in fields:
-            values[name] = values.get(name, 0) & ~(0xF << low)
-    clear("ID_AA64PFR0_EL1", 44, 40)
-    if not sve:
-        clear("ID_AA64PFR0_EL1", 32)
-        values["ID_AA64ZFR0_EL1"] = 0
-    clear("ID_AA64PFR1_EL1", 8, 24)
-    clear("ID_AA64DFR0_EL1", 4, 28, 32, 36, 40, 44, 52, 56)
-    values["ID_AA64SMFR0_EL1"] = 0
-    return values
+def _nibbles(*low_bits: int) -> int:
+    """A mask of four-bit fields."""
+    return sum(0xF << low for low in low_bits)
+
+
+_SVE = _nibbles(32)
+# Fields that read as zero.
+_HIDDEN = {
+    "ID_AA64PFR0_EL1": _nibbles(44, 40),  # AMU, MPAM
+    "ID_AA64PFR1_EL1": _nibbles(8, 24, 16),  # MTE, SME, MPAM_frac
+    # TraceVer, PMSS, SEBEP, CTX_CMPs, PMSVer, TraceFilt, TraceBuffer, BRBE, ExtTrcBuff
+    "ID_AA64DFR0_EL1": _nibbles(4, 16, 24, 28, 32, 40, 44, 52, 56),
+    "ID_AA64DFR1_EL1": _nibbles(48, 36),  # EBEP, ICNTR
+}
+_UNCHANGED = frozenset(
+    {
+        "MIDR_EL1",
+        "REVIDR_EL1",
+        "ID_AA64AFR0_EL1",
+        "ID_AA64AFR1_EL1",
+        "ID_AA64ISAR0_EL1",
+        "ID_AA64ISAR1_EL1",
+        "ID_AA64MMFR0_EL1",
+        "ID_AA64MMFR1_EL1",
+        "ID_AA64MMFR2_EL1",
+    }
+)
+_MASK64 = (1 << 64) - 1
+
+
+def realm_id_registers(host: Mapping[str, int], *, sve: bool = False) -> dict[str, int]:
+    """{register: value} for a realm, over the names in `host`; sve: the realm was created with SVE.
+
+    Registers that are neither passed on nor masked read as zero, every AArch32 one among them.
+    """
+    out = {}
+    for name, value in host.items():
+        if name in _UNCHANGED:
+            out[name] = value
+        elif name in _HIDDEN:
+            out[name] = value & _MASK64 & ~_HIDDEN[name]
+        else:
+            out[name] = value if name == "ID_AA64ZFR0_EL1" and sve else 0
+    if not sve and "ID_AA64PFR0_EL1" in out:
+        out["ID_AA64PFR0_EL1"] &= ~_SVE
+    return out

@@ -6,9 +6,9 @@ The RMM imports no emulator.  A machine (or a test) hands it objects of these sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Protocol, Sequence
+from typing import Any, Protocol
 
 
 class HostFault(Exception):
@@ -50,8 +50,26 @@ class ExitKind(IntEnum):
     UNDEF = 9  # trapped SVE/SME access (EC 0x19/0x1D): the RMM injects an Unknown exception
 
 
-@dataclass(slots=True)
-class RecExit:
+class _Record:
+    """Equality and text of a record, by its slots."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in self.__slots__))
+
+    def __repr__(self) -> str:
+        def text(value: Any) -> str:
+            return f"{value:#x}" if type(value) is int else repr(value)
+
+        fields = ", ".join(f"{name}={text(getattr(self, name))}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+
+class RecExit(_Record):
     """One exit of a running REC to R-EL2, registers as the architecture leaves them.
 
     pc: for SMC the instruction AFTER the SMC (already advanced), for everything else the instruction itself.
@@ -61,45 +79,67 @@ class RecExit:
     x: X0..X17 at an SMC, else empty.
     """
 
-    kind: ExitKind
-    pc: int
-    el: int = 1
-    esr: int = 0
-    far: int = 0
-    hpfar: int = 0
-    value: int = 0
-    x: Sequence[int] = ()
+    __slots__ = ("el", "esr", "far", "hpfar", "kind", "pc", "value", "x")
+
+    def __init__(
+        self,
+        kind: ExitKind,
+        pc: int,
+        el: int = 1,
+        esr: int = 0,
+        far: int = 0,
+        hpfar: int = 0,
+        value: int = 0,
+        x: Sequence[int] = (),
+    ) -> None:
+        self.kind = kind
+        self.pc = pc
+        self.el = el
+        self.esr = esr
+        self.far = far
+        self.hpfar = hpfar
+        self.value = value
+        self.x = x
 
 
-@dataclass(slots=True)
-class Timers:
+class Timers(_Record):
     """CNTx_CTL_EL0 (with ISTATUS) and CNTx_CVAL_EL0 of a REC."""
 
-    cntp_ctl: int = 0
-    cntp_cval: int = 0
-    cntv_ctl: int = 0
-    cntv_cval: int = 0
+    __slots__ = ("cntp_ctl", "cntp_cval", "cntv_ctl", "cntv_cval")
+
+    def __init__(self, cntp_ctl: int = 0, cntp_cval: int = 0, cntv_ctl: int = 0, cntv_cval: int = 0) -> None:
+        self.cntp_ctl = cntp_ctl
+        self.cntp_cval = cntp_cval
+        self.cntv_ctl = cntv_ctl
+        self.cntv_cval = cntv_cval
 
 
-@dataclass(slots=True)
-class Gic:
-    """The virtual CPU interface of a REC as ICH_* registers hold it."""
+class Gic(_Record):
+    """The virtual CPU interface of a REC as ICH_* registers hold it; 16 list registers."""
 
-    hcr: int = 0
-    lrs: tuple[int, ...] = (0,) * 16
-    misr: int = 0
-    vmcr: int = 0
+    __slots__ = ("hcr", "lrs", "misr", "vmcr")
+
+    def __init__(self, hcr: int = 0, lrs: tuple[int, ...] = (0,) * 16, misr: int = 0, vmcr: int = 0) -> None:
+        self.hcr = hcr
+        self.lrs = lrs
+        self.misr = misr
+        self.vmcr = vmcr
 
 
-@dataclass(slots=True, frozen=True)
-class Stage2:
-    """What a PE needs to walk a realm's RTTs: VTTBR_EL2/VTCR_EL2 in the architecture's terms."""
+class Stage2(_Record):
+    """What a PE needs to walk a realm's RTTs: VTTBR_EL2/VTCR_EL2 in the architecture's terms.
 
-    vmid: int
-    ipa_width: int  # bits
-    start_level: int  # -1..3
-    rtt_base: int  # PA of the first start-level RTT
-    lpa2: bool = False
+    ipa_width: bits.  start_level: -1..3.  rtt_base: PA of the first start-level RTT.  Constant once made.
+    """
+
+    __slots__ = ("ipa_width", "lpa2", "rtt_base", "start_level", "vmid")
+
+    def __init__(self, vmid: int, ipa_width: int, start_level: int, rtt_base: int, lpa2: bool = False) -> None:
+        self.vmid = vmid
+        self.ipa_width = ipa_width
+        self.start_level = start_level
+        self.rtt_base = rtt_base
+        self.lpa2 = lpa2
 
 
 class RecContext(Protocol):
@@ -139,19 +179,36 @@ class RecContext(Protocol):
         ...
 
 
-@dataclass(slots=True, frozen=True)
-class RecInit:
-    """Initial state of a REC (§7.6)."""
+class RecInit(_Record):
+    """Initial state of a REC (§7.6).
 
-    rec_pa: int
-    index: int  # §11.8
-    mpidr: int  # MPIDR_EL1 form, bit 31 set
-    pc: int
-    gprs: tuple[int, ...]  # X0..X7
-    stage2: Stage2
-    sve_vq: int | None  # vector length / 128 - 1, None without SVE
-    pmu_counters: int | None
-    rd_pa: int
+    index: §11.8.  mpidr: MPIDR_EL1 form, bit 31 set.  gprs: X0..X7.  sve_vq: vector length / 128 - 1, None
+    without SVE.  pmu_counters: None without PMU.  Constant once made.
+    """
+
+    __slots__ = ("gprs", "index", "mpidr", "pc", "pmu_counters", "rd_pa", "rec_pa", "stage2", "sve_vq")
+
+    def __init__(
+        self,
+        rec_pa: int,
+        index: int,
+        mpidr: int,
+        pc: int,
+        gprs: tuple[int, ...],
+        stage2: Stage2,
+        sve_vq: int | None,
+        pmu_counters: int | None,
+        rd_pa: int,
+    ) -> None:
+        self.rec_pa = rec_pa
+        self.index = index
+        self.mpidr = mpidr
+        self.pc = pc
+        self.gprs = gprs
+        self.stage2 = stage2
+        self.sve_vq = sve_vq
+        self.pmu_counters = pmu_counters
+        self.rd_pa = rd_pa
 
 
 class Platform(Protocol):

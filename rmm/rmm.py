@@ -1,106 +1,141 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Realm Management Monitor: granules, realms, RECs, and the door through which the host calls."""
+"""The Realm Management Monitor: RMI from a host, and the calls of its realms."""
 
 from __future__ import annotations
 
-import struct
-from array import array
-from typing import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from rmm import rtt
-from rmm.command import Result, compile_command
+from rmm import data, granule, psci, realm, rec, rsi, rtt, run
+from rmm.abi import SVE_HINT
+from rmm.abi import rmi as abi
+from rmm.abi.call import UNKNOWN, Call
 from rmm.features import Features
-from rmm.objects import Realm, Rec
-from rmm.observer import Observer
-from rmm.protocols import Memory, Platform
-from rmm.rmi import COMMANDS
+from rmm.frame import Check, Effect, Frame, RecCall, Result, bind_realm, bind_rmi
 
-UNKNOWN = (1 << 64) - 1
-SVE_HINT = 1 << 16
+if TYPE_CHECKING:
+    from rmm.exits import Exit
+    from rmm.inspect import Step
+    from rmm.observer import Observer
+    from rmm.protocols import Memory, Platform
+    from rmm.realm import Realm
+    from rmm.rec import Rec
+
+_FID_MASK = 0xFFFFFFFF & ~SVE_HINT
+_NOT_SUPPORTED = "not_supported"
+
+
+def _features(f: Frame) -> tuple[int]:
+    return (f.rmm.features.encode() if f.index == 0 else 0,)
+
+
+HANDLERS: tuple[tuple[Call, dict[str, Check], Effect], ...] = (
+    (abi.VERSION, {"req_revision": rsi.wrong_revision(abi.REVISION)}, rsi.version),
+    (abi.GRANULE_DELEGATE, granule.DELEGATE_CHECKS, granule.DELEGATE),
+    (abi.GRANULE_UNDELEGATE, granule.UNDELEGATE_CHECKS, granule.UNDELEGATE),
+    (abi.DATA_CREATE, data.CREATE_CHECKS, data.create),
+    (abi.DATA_CREATE_UNKNOWN, data.CREATE_UNKNOWN_CHECKS, data.create_unknown),
+    (abi.DATA_DESTROY, data.DESTROY_CHECKS, data.destroy),
+    (abi.REALM_ACTIVATE, realm.ACTIVATE_CHECKS, realm.activate),
+    (abi.REALM_CREATE, realm.CREATE_CHECKS, realm.create),
+    (abi.REALM_DESTROY, realm.DESTROY_CHECKS, realm.destroy),
+    (abi.REC_CREATE, rec.CREATE_CHECKS, rec.create),
+    (abi.REC_DESTROY, rec.DESTROY_CHECKS, rec.destroy),
+    (abi.REC_ENTER, run.ENTER_CHECKS, run.enter),
+    (abi.RTT_CREATE, rtt.CREATE_CHECKS, rtt.create),
+    (abi.RTT_DESTROY, rtt.DESTROY_CHECKS, rtt.destroy),
+    (abi.RTT_MAP_UNPROTECTED, rtt.MAP_CHECKS, rtt.map_unprotected),
+    (abi.RTT_READ_ENTRY, rtt.READ_ENTRY_CHECKS, rtt.read_entry),
+    (abi.RTT_UNMAP_UNPROTECTED, rtt.UNMAP_CHECKS, rtt.unmap_unprotected),
+    (abi.PSCI_COMPLETE, psci.COMPLETE_CHECKS, psci.complete),
+    (abi.FEATURES, {}, _features),
+    (abi.RTT_FOLD, rtt.FOLD_CHECKS, rtt.fold),
+    (abi.REC_AUX_COUNT, realm.RD_CHECKS, realm.aux_count),
+    (abi.RTT_INIT_RIPAS, rtt.INIT_RIPAS_CHECKS, rtt.init_ripas),
+    (abi.RTT_SET_RIPAS, rtt.SET_RIPAS_CHECKS, rtt.set_ripas),
+)
 
 
 class Rmm:
-    def __init__(self, memory: Memory, platform: Platform, *, features: Features, dram: Sequence[tuple[int, int]], observer: Observer | None = None) -> None:
+    """One RMM, fresh from boot: every granule of `dram` is UNDELEGATED, there are no realms.
+
+    dram: (base, size) in bytes of each bank of memory that can be delegated.  observer: told of every call.
+    amend: replaces a call's declaration before it is bound (to test the tests).
+    """
+
+    features: Features
+    granules: granule.Granules
+
+    def __init__(
+        self,
+        memory: Memory,
+        platform: Platform,
+        *,
+        features: Features,
+        dram: Sequence[tuple[int, int]],
+        observer: Observer | None = None,
+        amend: Callable[[Call], Call] | None = None,
+    ) -> None:
         self.memory = memory
         self.platform = platform
         self.features = features
         self.observer = observer
+        self.granules = granule.Granules(dram, observer)
+        self.realm_at: dict[int, Realm] = {}
+        self.rec_at: dict[int, Rec] = {}
         self.vmids: set[int] = set()
-        self.realms_by_pa: dict[int, Realm] = {}
-        self.recs_by_pa: dict[int, Rec] = {}
-        self._banks = [(base, base + size, bytearray(size >> 12), array("H", bytes(size >> 11))) for base, size in dram]
-        self._handlers = {cls.call.fid: compile_command(cls, self) for cls in COMMANDS}
-        from rmm.enter import compile_enter
-
-        self._handlers[0xC400015C] = compile_enter(self)
+        self._rmi: dict[int, Callable[[Sequence[int]], Result]] = {}
+        self._realm_calls: dict[int, RecCall] = {}
+        for decl, checks, effect in HANDLERS:
+            self._rmi[decl.fid] = bind_rmi(self, amend(decl) if amend else decl, checks, effect)
+        for decl, checks, rsi_effect in rsi.HANDLERS + psci.HANDLERS:
+            bound = bind_realm(self, amend(decl) if amend else decl, checks, rsi_effect, rsi.retry_exit)
+            self._realm_calls[decl.fid] = bound
+            if decl.fid32 is not None:
+                self._realm_calls[decl.fid32] = bound
 
     def rmi(self, x: Sequence[int]) -> Result:
-        handler = self._handlers.get(x[0] & 0xFFFF_FFFF & ~SVE_HINT)
-        if handler is None:
-            if self.observer is not None:
-                self.observer.call(None, (x[0] & 0xFFFF_FFFF, *x[1:4]), (UNKNOWN,), None, None)
-            return (UNKNOWN, 0, 0, 0, x[4] if len(x) > 4 else 0)
-        return handler(x)
+        """One RMI call: X0 (the function id) to X6 or more of the SMC; X0..X4 of its result."""
+        call = self._rmi.get(x[0] & _FID_MASK)
+        return self._unknown(x, None) if call is None else call(x)
 
-    # -- granules
-    def _bank(self, pa: int) -> tuple[bytearray, array[int], int] | None:
-        for base, end, states, refs in self._banks:
-            if base <= pa < end:
-                return states, refs, pa - base >> 12
+    def realm_call(self, rec: Rec, x: Sequence[int]) -> Exit | None:
+        """One SMC of a REC, X0..X17; None when the REC goes on."""
+        call = self._realm_calls.get(x[0] & _FID_MASK)
+        if call is not None:
+            return call(rec, x)
+        rec.context.set_x(0, self._unknown(x, rec)[:4])
         return None
 
-    def tracked(self, pa: int) -> bool:
-        return self._bank(pa) is not None
-
-    def state(self, pa: int) -> int:
-        bank = self._bank(pa)
-        return -1 if bank is None else bank[0][bank[2]]
-
-    granule_state = state
-
-    def set_state(self, pa: int, state: int) -> None:
-        bank = self._bank(pa)
-        assert bank is not None
+    def _unknown(self, x: Sequence[int], rec: Rec | None) -> Result:
+        """A call that is not of RMM 1.0, or not the caller's to make: X0 = -1, named for the observer if possible."""
+        result = (UNKNOWN, 0, 0, 0, x[4])
         if self.observer is not None:
-            self.observer.granule(pa, bank[0][bank[2]], state)
-        bank[0][bank[2]] = state
+            from rmm.abi import by_fid
 
-    def refcount(self, pa: int) -> int:
-        bank = self._bank(pa)
-        assert bank is not None
-        return bank[1][bank[2]]
+            fid = x[0] & 0xFFFFFFFF
+            decl = by_fid(fid)
+            args = (fid, *x[1:4]) if decl is None else decl.decode(x)
+            self.observer.call(decl, args, result, _NOT_SUPPORTED, None if rec is None else rec.pa)
+        return result
 
-    def add_ref(self, pa: int, n: int) -> None:
-        bank = self._bank(pa)
-        assert bank is not None
-        bank[1][bank[2]] += n
+    # For tools: nothing below changes anything.
 
-    def release(self, pa: int) -> None:
-        """Back to DELEGATED, wiped."""
-        self.memory.zero(pa, 4096)
-        bank = self._bank(pa)
-        assert bank is not None
-        bank[1][bank[2]] = 0
-        self.set_state(pa, 1)
+    def granule_state(self, pa: int) -> int:
+        """GranuleState of the granule that holds `pa`; -1 for memory that is not tracked."""
+        return self.granules.state(pa)
 
-    def fill(self, pa: int, words: Sequence[int]) -> None:
-        self.memory.write(pa, struct.pack("<512Q", *words))
-
-    def table(self, pa: int) -> tuple[int, ...]:
-        return struct.unpack("<512Q", self.memory.read(pa, 4096))
-
-    # -- inspection
     def realms(self) -> list[Realm]:
-        return list(self.realms_by_pa.values())
+        """Every realm, by ascending RD."""
+        return [self.realm_at[rd] for rd in sorted(self.realm_at)]
 
     def recs(self) -> list[Rec]:
-        return list(self.recs_by_pa.values())
+        """Every REC, by ascending PA."""
+        return [self.rec_at[pa] for pa in sorted(self.rec_at)]
 
-    def walk(self, rd: int, ipa: int) -> list[str]:
-        realm = self.realms_by_pa[rd]
-        if ipa >= realm.ipa_size:
-            return []
-        w = rtt.walk(self.memory, realm.s2, ipa, 3)
-        hipas, ripas, ns = w.state
-        name = ("UNASSIGNED", "ASSIGNED", "TABLE")[hipas] + ("_NS" if ns else f" RIPAS={('EMPTY', 'RAM', 'DESTROYED')[ripas]}")
-        return [f"level {w.level}: HIPAS={name} (entry {w.entry:#x})"]
+    def walk(self, rd: int, ipa: int) -> list[Step]:
+        """The stage-2 walk for an IPA, entry by entry; empty for an IPA outside the realm's space or no such realm."""
+        from rmm.inspect import steps
+
+        owner = self.realm_at.get(rd)
+        return [] if owner is None else steps(self.memory, owner, ipa)

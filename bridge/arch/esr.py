@@ -340,8 +340,23 @@ def decode_esr(esr: int) -> str:
     register, iss = Esr(esr), iss_of(esr)
     if iss is None:
         return str(register)
-    head = str(Esr(esr & ~Esr.ISS.mask))
-    return f"{head} {iss}"
+    head, tail = str(Esr(esr & ~Esr.ISS.mask)), str(iss)
+    return head if tail == "0" else f"{head} {tail}"
+
+
+_FAULT_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "GPF": "granule protection fault",
+        "EXTERNAL_ABORT": "synchronous external abort",
+        "PARITY": "parity or ECC error",
+        "TAG_CHECK": "tag check fault",
+        "ALIGNMENT": "alignment fault",
+        "TLB_CONFLICT": "TLB conflict abort",
+        "UNSUPPORTED_HW_UPDATE": "atomic hardware update of a table in memory that cannot do it",
+        "LOCKDOWN": "lockdown fault (implementation defined)",
+        "UNSUPPORTED_EXCLUSIVE": "exclusive or atomic access to memory that cannot do it",
+    }
+)
 
 
 def fault_status_text(status: int) -> str:
@@ -350,17 +365,9 @@ def fault_status_text(status: int) -> str:
         name = FaultStatus(status).name
     except ValueError:
         return f"reserved fault status {status:#x}"
-    if name == "GPF":
-        return "granule protection fault on the access itself"
-    what, _, level = name.rpartition("_L")
-    if not what:
-        return name.lower().replace("_", " ")
-    walk = what.endswith("_WALK")
+    what, _, level = name.rpartition("_L") if name.endswith(("0", "1", "2", "3")) else (name, "", "")
     kind = what.removesuffix("_WALK")
-    words = {
-        "GPF": "granule protection fault",
-        "EXTERNAL_ABORT": "synchronous external abort",
-        "PARITY": "parity error",
-    }
-    text = words.get(kind, f"{kind.lower().replace('_', ' ')} fault")
-    return f"{text}{' on a table fetch' if walk else ''}, level {level.replace('M', '-')}"
+    text = _FAULT_WORDS.get(kind) or f"{kind.lower().replace('_', ' ')} fault"
+    if not level:
+        return text
+    return f"{text}{' on a table fetch' if what != kind else ''}, level {level.replace('M', '-')}"

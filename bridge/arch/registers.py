@@ -361,6 +361,7 @@ class GpccrEl3(Register):
     """Granule protection check control (DDI 0615)."""
 
     L0GPTSZ = Field(23, 20, doc="level 0 entry covers", names=L0Size)
+    NSO = Field(19, doc="Non-secure only is a GPI")
     GPCP = Field(17, doc="GPC faults have priority")
     GPC = Field(16, doc="granule protection check", always=True)
     PGS = Field(15, 14, doc="granule", names=Granule)

@@ -47,8 +47,13 @@ def make_ffibuilder() -> FFI:
     builder = FFI()
     builder.cdef(declarations())
     flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"]
+    link = ["-Wl,-rpath,$ORIGIN/../unicorn/lib"]
     if os.environ.get("CCABRIDGE_WERROR"):
         flags.append("-Werror")
+    sanitizers = os.environ.get("CCABRIDGE_SANITIZE")
+    if sanitizers:
+        flags += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
+        link.append(f"-fsanitize={sanitizers}")
     root = HERE.parent.parent
     sources = [os.path.relpath(HERE / name, root) for name in SOURCES if (HERE / name).exists()]
     builder.set_source(
@@ -58,7 +63,7 @@ def make_ffibuilder() -> FFI:
         include_dirs=[os.path.relpath(HERE, root), str(unicorn / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.so.2")],
         extra_compile_args=flags,
-        extra_link_args=["-Wl,-rpath,$ORIGIN/../unicorn/lib"],
+        extra_link_args=link,
         py_limited_api=True,
         depends=[os.path.relpath(p, root) for p in sorted(HERE.glob("*.h"))],
     )

@@ -96,6 +96,10 @@ int cca_gpi(cca_machine *m, uint64_t pa);
 /* 0 when `pas` may access all of [pa, pa + size) and RAM backs it, 1 granule protection fault, 2 no RAM. */
 int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t *bad);
 
+/* Copies as the world `pas` may: 0, or as cca_check, with nothing copied. Writes drop translated code. */
+int cca_read(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, void *out, uint64_t *bad);
+int cca_write(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, const void *data, uint64_t *bad);
+
 cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config);
 void cca_core_free(cca_core *c);
 struct cca_exit *cca_core_exit(cca_core *c);

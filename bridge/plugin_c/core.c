@@ -60,6 +60,8 @@ int cca_gpi(cca_machine *m, uint64_t pa)
 int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t *bad)
 {
     uint64_t end = pa + size;
+    *bad = pa;
+    if (end < pa) return 2;
     for (uint64_t p = pa & ~0xFFFull; p < end; p += 4096) {
         struct cca_fault f;
         uint8_t gpi;
@@ -73,6 +75,25 @@ int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t
             return 2;
         }
     }
+    return 0;
+}
+
+int cca_read(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, void *out, uint64_t *bad)
+{
+    int refused = cca_check(m, pa, size, pas, bad);
+    const uint8_t *host = refused ? NULL : cca_ram(&m->mem, pa, size);
+    if (host == NULL) return refused ? refused : 2; /* a range over two regions is nobody's buffer */
+    memcpy(out, host, size);
+    return 0;
+}
+
+int cca_write(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, const void *data, uint64_t *bad)
+{
+    int refused = cca_check(m, pa, size, pas, bad);
+    uint8_t *host = refused ? NULL : cca_ram(&m->mem, pa, size);
+    if (host == NULL) return refused ? refused : 2;
+    memcpy(host, data, size);
+    cca_memory_written(m, pa, size);
     return 0;
 }
 

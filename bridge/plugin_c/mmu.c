@@ -39,14 +39,14 @@ static bool is_unprivileged(struct cca_core *c)
 }
 
 /*
- * An entry with both W and X makes each store to its page slow in the engine, so a page that allows both gets
- * R+X on reads and fetches and R+W on writes.
+ * An entry with both W and X makes each store to its page slow in the engine, so no entry has both. Only a fetch
+ * brings X: that is how the core knows which pages it may have code of. A page of code that is read too gets R+X,
+ * so that it does not go back and forth.
  */
-static uint8_t entry_prot(uint8_t prot, enum cca_access access)
+static uint8_t entry_prot(uint8_t prot, enum cca_access access, bool code)
 {
-    if (!(prot & CCA_PROT_W)) return prot;
-    if (access == CCA_WRITE) return prot & (CCA_PROT_R | CCA_PROT_W);
-    if (prot & CCA_PROT_X) return prot & (CCA_PROT_R | CCA_PROT_X);
+    if (access == CCA_FETCH || (access == CCA_READ && code && (prot & CCA_PROT_X)))
+        return prot & (CCA_PROT_R | CCA_PROT_X);
     return prot & (CCA_PROT_R | CCA_PROT_W);
 }
 
@@ -76,9 +76,9 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
         return false;
     }
     *pa = page;
-    *prot = entry_prot(x.prot, access);
+    if (access == CCA_FETCH) cca_filter_add(&c->code_pages, page);
+    *prot = entry_prot(x.prot, access, cca_filter_has(&c->code_pages, page));
     cca_filter_add(&c->tlb_pages, page);
-    if (*prot & CCA_PROT_X) cca_filter_add(&c->code_pages, page);
     return true;
 }
 

@@ -68,9 +68,7 @@ class Register:
         return "|".join(parts)
 
 
-REALM_FLAGS = Register(
-    "RmiRealmFlags", "RMI_REALM_FLAG", Bits("LPA2", 0), Bits("SVE", 1), Bits("PMU", 2), doc="§2.1"
-)
+REALM_FLAGS = Register("RmiRealmFlags", "RMI_REALM_FLAG", Bits("LPA2", 0), Bits("SVE", 1), Bits("PMU", 2), doc="§2.1")
 REC_CREATE_FLAGS = Register("RmiRecCreateFlags", "RMI_REC_FLAG", Bits("RUNNABLE", 0), doc="§2.2")
 REC_ENTER_FLAGS = Register(
     "RmiRecEnterFlags",

@@ -42,7 +42,7 @@ def test_trace__decodes_every_call_by_name() -> None:
     calls = [line for line in traced.lines if re.search(r"\] (RMI|RSI|PSCI)_[A-Z_]+\(", line)]
     assert sum("RMI_" in line for line in calls) == rmi > 0
     assert sum("RSI_" in line for line in calls) == rsi > 0
-    assert all(" = " in line for line in calls)
+    assert all(" = " in line or line.endswith(" -> host") for line in calls)
     assert not any("unknown function id" in line for line in traced.lines)
 
 

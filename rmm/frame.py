@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How a declared call becomes a function: its conditions in order, then its effect.
+
+A handler module supplies one check for each declared condition (True: the condition holds, the call fails) and
+one effect.  Order, statuses, RTT indices and outputs come from the declaration alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rmm.abi.call import Call, Condition
+
+if TYPE_CHECKING:
+    from rmm.exits import Exit
+    from rmm.realm import Params, Realm
+    from rmm.rec import Rec, RecParams
+    from rmm.rmm import Rmm
+
+MASK64 = (1 << 64) - 1
+
+
+class Panic(Exception):
+    """The RMM cannot go on: something outside broke a promise that it relies on."""
+
+
+class Frame:
+    """One call in progress: its inputs under their declared names, and what the checks have found so far."""
+
+    rmm: Rmm
+    x: Sequence[int]  # X0..X7 (RMI) or X0..X17 (RSI, PSCI)
+    late: str | None = None  # the late condition that an effect has met
+
+    # inputs
+    addr: int
+    base: int
+    calling_rec: int
+    context_id: int
+    data: int
+    desc: int
+    entry_point: int
+    fid: int
+    flags: int
+    index: int
+    ipa: int
+    level: int
+    lowest_level: int
+    offset: int
+    params: int
+    power_state: int
+    rd: int
+    rec: int
+    req: int
+    ripas: int
+    rtt: int
+    run: int
+    size: int
+    src: int
+    status: int
+    target: int
+    target_rec: int
+    top: int
+
+    # found by checks
+    realm: Realm
+    vcpu: Rec  # the REC that `rec` names, or that makes the RSI call
+    caller: Rec
+    target_vcpu: Rec
+    host_data: bytes  # what was read from the host
+    realm_params: Params
+    rec_params: RecParams
+    enter: tuple[int, ...]  # fields of RmiRecEnter, arrays laid out flat
+    aux: tuple[int, ...]
+    walk_level: int
+    entry_pa: int
+    entry: int
+    page: int  # PA of the realm's page that an RSI call names
+    folded: int
+    lower: int
+    higher: int
+
+
+Check = Callable[[Frame], Any]
+Effect = Callable[[Frame], "tuple[int, ...] | None"]
+RsiEffect = Callable[[Frame], "tuple[int, ...] | Exit | None"]
+Result = tuple[int, int, int, int, int]
+
+
+def _not(check: Check) -> Check:
+    return lambda f: not check(f)
+
+
+def _index(condition: Condition) -> Callable[[Frame], int] | None:
+    """Bits [15:8] of the status where the call decides them; None where they are constant."""
+    match condition.index:
+        case "walk":
+            return lambda f: (f.walk_level & 0xFF) << 8
+        case "level":
+            return lambda f: (f.level & 0xFF) << 8
+        case "level-1":
+            return lambda f: (f.level - 1 & 0xFF) << 8
+    return None
+
+
+def _failure(decl: Call, condition: Condition) -> Callable[[Frame], Result]:
+    """From a failed call to X0..X4; X4 is the caller's (§1.2)."""
+    if condition.status is None:
+        raise ValueError(f"{decl.name}.{condition.name} has no status")
+    constant = condition.status | (condition.index << 8 if isinstance(condition.index, int) else 0)
+    index = _index(condition)
+    if not condition.gives:
+        if index is None:
+            return lambda f: (constant, 0, 0, 0, f.x[4])
+        return lambda f: (constant | index(f), 0, 0, 0, f.x[4])
+    given = [value.name if value.name in condition.gives else None for value in decl.outputs]
+
+    def fail(f: Frame) -> Result:
+        out = [0 if name is None else getattr(f, name) for name in given] + [0, 0, 0]
+        return constant | (index(f) if index is not None else 0), out[0], out[1], out[2], f.x[4]
+
+    return fail
+
+
+def ordered(decl: Call, checks: Mapping[str, Check]) -> tuple[tuple[Condition, Check], ...]:
+    """The declared conditions with their checks; KeyError when one is missing."""
+    return tuple((c, _not(checks[c.name]) if c.negated else checks[c.name]) for c in decl.conditions if not c.late)
+
+
+def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) -> Callable[[Sequence[int]], Result]:
+    """The function that serves an RMI command: X0..X7 to X0..X4."""
+    rows = tuple((check, _failure(decl, c), c.name) for c, check in ordered(decl, checks))
+    late = {c.name: _failure(decl, c) for c in decl.conditions if c.late}
+    plain = tuple((value.name, i) for i, value in enumerate(decl.inputs, 1) if not value.type.signed)
+    signed = tuple((value.name, i) for i, value in enumerate(decl.inputs, 1) if value.type.signed)
+    pad = (0,) * (3 - len(decl.outputs))
+
+    def call(x: Sequence[int]) -> Result:
+        f = Frame()
+        f.rmm = rmm
+        f.x = x
+        for name, i in plain:
+            setattr(f, name, x[i])
+        for name, i in signed:
+            word = x[i]
+            setattr(f, name, word - (1 << 64) if word >> 63 else word)
+        failed = None
+        for check, fail, condition in rows:
+            if check(f):
+                result = fail(f)
+                failed = condition
+                break
+        else:
+            out = effect(f)
+            if f.late is not None and f.late in late:
+                failed = f.late
+                result = late[failed](f)
+            elif out is None:
+                result = (0, 0, 0, 0, x[4])
+            elif len(out) == 4:
+                result = (0, *out)
+            else:
+                result = (0, *out, *pad, x[4])  # type: ignore[assignment]
+        if rmm.observer is not None:
+            rmm.observer.call(decl, decl.decode(x), result, failed, None)
+        return result
+
+    return call
+
+
+RecCall = Callable[["Rec", Sequence[int]], "Exit | None"]
+
+
+def bind_realm(
+    rmm: Rmm,
+    decl: Call,
+    checks: Mapping[str, Check],
+    effect: RsiEffect,
+    abort: Callable[[Frame], Exit],
+) -> RecCall:
+    """The function that serves a call of a realm's: sets the REC's registers, or says how the REC exits.
+
+    A completed call overwrites X0..X3 and as many more as it has outputs; X4 keeps the caller's value (§1.3).
+    `abort` is the exit for a condition without a status.
+    """
+    rows = tuple((check, c) for c, check in ordered(decl, checks))
+    inputs = []
+    at = 1
+    for value in decl.inputs:
+        if value.count == 1:
+            inputs.append((value.name, at))
+        at += value.count
+    given = {c.name: [v.name if v.name in c.gives else None for v in decl.outputs] for c in decl.conditions if c.gives}
+
+    def call(rec: Rec, x: Sequence[int]) -> Exit | None:
+        f = Frame()
+        f.rmm = rmm
+        f.x = x
+        f.vcpu = rec
+        f.realm = rec.realm
+        for name, i in inputs:
+            setattr(f, name, x[i])
+        failed = None
+        out: tuple[int, ...] | Exit | None = None
+        result: tuple[int, ...] = ()
+        for check, condition in rows:
+            if check(f):
+                failed = condition.name
+                if condition.status is None:
+                    out = abort(f)
+                else:
+                    names = given.get(failed, ())
+                    values = tuple(0 if name is None else getattr(f, name) for name in names)
+                    result = (condition.status & MASK64, *values, 0, 0, 0)[: max(4, 1 + len(values))]
+                break
+        else:
+            out = effect(f)
+            if out is None:
+                result = (0, 0, 0, 0)
+            elif isinstance(out, tuple):
+                result = ((0, *out) if decl.status else out) + (0,) * (3 - len(out) if decl.status else 4 - len(out))
+        if result:
+            rec.context.set_x(0, result)
+        if rmm.observer is not None:
+            rmm.observer.call(decl, decl.decode(x), result, failed, rec.pa)
+        return None if out is None or isinstance(out, tuple) else out
+
+    return call
