@@ -20,8 +20,12 @@ class BuildWithFirmware(build_py):
     def run(self) -> None:
         if not self.editable_mode:
             from firmware.build import build
+            from firmware.toolchain import ToolchainError
 
-            build()
+            try:
+                build()
+            except ToolchainError as error:
+                raise SystemExit(f"ccabridge: the firmware cannot be built: {error}") from None
         super().run()
 
 

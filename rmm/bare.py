@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from rmm.protocols import ExitKind, Gic, HostFault, RecExit, RecInit, Stage2, Timers
+from rmm.protocols import ExitKind, Gic, HostFault, RecContext, RecExit, RecInit, Stage2, Timers
 
 PAGE = 0x1000
 OK, BAD_ADDR, BAD_PAS = 0, -2, -3
@@ -165,8 +165,8 @@ class BarePlatform:
         self.recs.append(rec)
         return rec
 
-    def destroy_rec(self, rec: ScriptedRec) -> None:
-        self.recs.remove(rec)
+    def destroy_rec(self, rec: RecContext) -> None:
+        self.recs = [other for other in self.recs if other is not rec]
 
 
 # What a realm may do, as acts of a script.

