@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
-PLUGIN_SOURCES   := $(wildcard bridge/plugin_c/*.c bridge/plugin_c/*.h bridge/plugin_c/*.py)
+PLUGIN_SOURCES   := $(wildcard $(addprefix bridge/plugin_c/,*.c *.h *.py stable_abi/*.h))
 FIRMWARE_SOURCES := $(shell find firmware -type f \( -name '*.[chS]' -o -name '*.ld' -o -name '*.py' \) \
                       -not -path 'firmware/build/*' -not -path 'firmware/templates/*')
 ABI_SOURCES      := $(wildcard rmm/abi/*.py machine/payload_abi.py)
@@ -52,17 +52,12 @@ $(STAMPS)/dependencies: $(STAMPS)/venv pyproject.toml .ci/pins
 	  { echo 'ccabridge: ziglang could not be installed; or apt install gcc-aarch64-linux-gnu' >&2; exit 1; }; }
 	@touch $@
 
-# The command and the plugin.  Of an editable install only the plugin can grow old.
-$(STAMPS)/install: $(STAMPS)/dependencies setup.py
+# The command and the plugin.  The install is editable: only what is compiled can grow old.
+$(STAMPS)/plugin: $(STAMPS)/dependencies setup.py $(PLUGIN_SOURCES)
 	@test -n "$(COMPILER)" || { echo 'ccabridge: a C compiler is needed (apt install gcc libc6-dev)' >&2; exit 1; }
-	@echo 'ccabridge: installing the command and building the plugin' >&2
+	@echo 'ccabridge: building the plugin' >&2
 	@CC="$(COMPILER)" $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . || \
 	  { echo 'ccabridge: the plugin could not be built; the compiler says why above' >&2; exit 1; }
-	@touch $@ $(STAMPS)/plugin
-
-$(STAMPS)/plugin: $(STAMPS)/install $(PLUGIN_SOURCES)
-	@echo 'ccabridge: building the plugin' >&2
-	@CC="$(COMPILER)" $(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
 $(STAMPS)/firmware: $(STAMPS)/dependencies $(FIRMWARE_SOURCES) $(ABI_SOURCES)

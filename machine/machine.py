@@ -6,9 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rmm.idregs import realm_id_registers
-from rmm.rmm import Rmm
-
 from bridge.core import Board, Core
 from bridge.cpu import ID_REGISTERS, id_registers
 from bridge.memory import PhysicalMemory, Region
@@ -27,6 +24,8 @@ from machine.monitor import Monitor
 from machine.recs import RmmMemory, RootPlatform
 from machine.semihosting import Semihosting
 from rmm.features import Features
+from rmm.idregs import realm_id_registers
+from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
@@ -51,6 +50,8 @@ class Machine:
         self._output = output
         self._consoles: dict[str, Console] = {}
         self.slice = SLICE
+        # Called between slices, so that signals and progress get their turn; the model does not depend on it.
+        self.poll: Callable[[], None] = _nothing
         self.tracing = False
         self.tracer: Tracer | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
@@ -200,9 +201,6 @@ class Machine:
         else:
             lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
 
-    def poll(self) -> None:
-        """Called between slices, so that signals and progress get their turn; the model does not depend on it."""
-
     def run(self) -> End:
         """Runs to the end and says which it was."""
         try:
@@ -235,6 +233,10 @@ class Machine:
         return self.board.insns * 1_000_000_000 // self.config.clock.rate
 
 
+def _nothing() -> None:
+    """What happens between slices unless someone wants to know."""
+
+
 def _regions(config: MachineConfig) -> list[Region]:
     regions = [
         Region(name, r.base, r.size, PAS.from_text(r.pas), fill=r.fill, retain=r.retain)
@@ -248,5 +250,3 @@ def _regions(config: MachineConfig) -> list[Region]:
 
 def _nvm(name: str, device: Nvm) -> Region:
     return Region(name, device.base, device.size, PAS.NON_SECURE, fill=device.fill, retain=device.retain)
-
-

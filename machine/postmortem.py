@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bridge.arch.esr import decode_esr
-
 from bridge.arch.disassembly import disassemble
+from bridge.arch.esr import decode_esr
 from bridge.core import Core, sysreg
 from bridge.exits import Reason
 from machine.trace import describe

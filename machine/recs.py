@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bridge.core import Board, Core, sysreg
+from bridge.core import Board, Core, EngineError, sysreg
 from bridge.exits import Reason
 from bridge.pas import PAS
 from bridge.plugin import ffi, lib
 from machine.end import MODEL_BUG, STUCK, TIMEOUT, UNHANDLED, End
-from rmm.protocols import ExitKind, Gic, HostFault, RecExit, RecInit, Stage2, Timers
+from rmm.protocols import ExitKind, Gic, HostFault, RecContext, RecExit, RecInit, Stage2, Timers
 
 if TYPE_CHECKING:
     from machine.machine import Machine
@@ -22,8 +22,10 @@ SCTLR_RESET = 0x00C5_0878  # rmm-abi.md §7.6
 SCTLR_EE = 1 << 25
 PSTATE_EL1H_MASKED = 0x3C5
 HCR_REALM = 0x4324_800C_043F  # rmm-abi.md §6.7
-MAX_LIST_REGISTERS = 16
+_NO_LRS = (0,) * 16
 
+SMC = int(Reason.SMC)
+_ASSERTED = ((False, False), (False, True), (True, False), (True, True))  # by cca_timers_asserted: (CNTV, CNTP)
 _KINDS = {
     int(Reason.HVC): ExitKind.HVC,
     int(Reason.SYSREG): ExitKind.SYSREG,
@@ -54,11 +56,15 @@ class RecCore:
         self.name = f"rec {init.index} of realm {init.rd_pa:#x}"
         self._core: Core | None = None
         self._gic = Gic()
+        self._traps = (False, False)
 
     @property
     def core(self) -> Core:
         if self._core is None:
-            self._core = self._create()
+            try:
+                self._core = self._create()
+            except EngineError as error:
+                raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.host) from None
         return self._core
 
     def _create(self) -> Core:
@@ -78,6 +84,7 @@ class RecCore:
             hafdbs=machine.hafdbs,
             pauth=machine.config.cpu.features.pauth,
             irq_exits=True,
+            tcg_megabytes=32,
         )
         machine.present_ids(core, realm=init)
         core.set_sysreg(SCTLR_EL1, SCTLR_RESET)
@@ -103,25 +110,23 @@ class RecCore:
         self.core.pc = value
 
     def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit:
-        core = self.core
+        core = self._core or self.core
         machine = self.machine
         handle, exit_ = core.handle, core.exit
-        lib.cca_set_traps(handle, trap_wfi, trap_wfe)
+        if (trap_wfi, trap_wfe) != self._traps:
+            self._traps = (trap_wfi, trap_wfe)
+            lib.cca_set_traps(handle, trap_wfi, trap_wfe)
         machine.running = core
         try:
             while True:
                 reason = lib.cca_run(handle, machine.slice)
-                if reason == Reason.SMC:
+                if reason == SMC:
                     return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
                 if machine.tracing:
                     machine.drain_events(core)
                 if reason == Reason.S2_FAULT:
-                    kind = (
-                        ExitKind.INSTRUCTION_ABORT if exit_.esr >> 26 & 0x3F == 0x20 else ExitKind.DATA_ABORT
-                    )
-                    return RecExit(
-                        kind, exit_.pc, exit_.el, exit_.esr, exit_.far, exit_.hpfar, exit_.value
-                    )
+                    kind = ExitKind.INSTRUCTION_ABORT if exit_.esr >> 26 & 0x3F == 0x20 else ExitKind.DATA_ABORT
+                    return RecExit(kind, exit_.pc, exit_.el, exit_.esr, exit_.far, exit_.hpfar, exit_.value)
                 known = _KINDS.get(reason)
                 if known is not None:
                     if known is ExitKind.HVC:  # the engine has stepped over it; the RMM is told of the instruction
@@ -142,7 +147,7 @@ class RecCore:
         return self.core.get_x(first, count)
 
     def set_x(self, first: int, values: Sequence[int]) -> None:
-        self.core.set_x(first, values)
+        lib.cca_set_x((self._core or self.core).handle, first, len(values), values)
 
     def inject(self, esr: int, far: int | None) -> None:
         self.core.inject(1, esr, far)
@@ -161,15 +166,15 @@ class RecCore:
         return Timers(*self.core.timers())
 
     def timer_asserted(self) -> tuple[bool, bool]:
-        asserted = lib.cca_timers_asserted(self.core.handle)
-        return asserted & 2 != 0, asserted & 1 != 0
+        return _ASSERTED[lib.cca_timers_asserted((self._core or self.core).handle)]
 
     def gic(self) -> Gic:
         return self._gic
 
     def load_gic(self, hcr: int, lrs: Sequence[int]) -> None:
-        padded = tuple(lrs) + (0,) * (MAX_LIST_REGISTERS - len(lrs))
-        self._gic = Gic(hcr, padded, self._gic.misr, self._gic.vmcr)
+        gic = self._gic
+        gic.hcr = hcr
+        gic.lrs = (*lrs, *_NO_LRS[len(lrs) :])
 
     def pmu_overflow(self) -> bool:
         return False
@@ -233,9 +238,12 @@ class RootPlatform:
         self._recs.append(rec)
         return rec
 
-    def destroy_rec(self, rec: RecCore) -> None:
-        self._recs.remove(rec)
-        rec.close()
+    def destroy_rec(self, rec: RecContext) -> None:
+        for at, own in enumerate(self._recs):
+            if own is rec:
+                del self._recs[at]
+                own.close()
+                return
 
 
 class RmmMemory:

@@ -70,6 +70,7 @@ def destroy(f: Frame) -> tuple[int, int]:
     rmm.memory.write64(f.entry_pa, stage2.unassigned(after))
     rmm.granules.add_refs(stage2.table_of(f.entry_pa), -1)
     if entry & 1:
+        f.realm.pages.clear()
         rmm.platform.invalidate_ipa(f.realm.stage2, f.ipa, GRANULE)
     rmm.memory.zero(data, GRANULE)
     rmm.granules.set(data, DELEGATED)

@@ -11,8 +11,6 @@ from rmm.rec import LastExit
 from rmm.stage2 import PAGE_LEVEL, is_table, ripas_of, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rmm.protocols import RecExit
     from rmm.rec import Rec
     from rmm.rmm import Rmm
@@ -58,9 +56,9 @@ _SYSREG_MASK = 0x3FFC1E  # op0, op2, op1, CRn, CRm
 
 
 class Exit:
-    """What REC_ENTER reports to the host (RmiRecExit); `gprs` from X0 upwards, the rest zero.
+    """What REC_ENTER reports to the host (RmiRecExit).
 
-    bare: the virtual GIC and timer fields are left zero too.
+    gprs: X0 upwards as they stand in memory, the rest zero.  bare: the virtual GIC and timer fields are left zero too.
     """
 
     __slots__ = ("bare", "esr", "far", "gprs", "hpfar", "imm", "reason", "ripas")
@@ -72,7 +70,7 @@ class Exit:
         esr: int = 0,
         far: int = 0,
         hpfar: int = 0,
-        gprs: Sequence[int] = (),
+        gprs: bytes = b"",
         ripas: tuple[int, int, int] | None = None,
         imm: int = 0,
         bare: bool = False,
@@ -85,6 +83,11 @@ class Exit:
         self.ripas = ripas
         self.imm = imm
         self.bare = bare
+
+
+def register_bytes(*values: int) -> bytes:
+    """X0 upwards as `gprs` of an Exit."""
+    return b"".join(value.to_bytes(8, "little") for value in values)
 
 
 def _sysreg(op1: int, crn: int, crm: int, op2: int) -> int:
@@ -159,7 +162,9 @@ def data_abort(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit | None:
     if not emulatable:
         return Exit(ExitReason.SYNC, esr=esr & NON_EMULATABLE_MASK, hpfar=hpfar)
     written = exit_.value & _access_mask(esr) if esr & _WNR else 0
-    return Exit(ExitReason.SYNC, esr=esr & EMULATABLE_MASK, far=exit_.far & _FAR_MASK, hpfar=hpfar, gprs=(written,))
+    return Exit(
+        ExitReason.SYNC, esr=esr & EMULATABLE_MASK, far=exit_.far & _FAR_MASK, hpfar=hpfar, gprs=register_bytes(written)
+    )
 
 
 def instruction_abort(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit | None:
@@ -208,7 +213,7 @@ def sysreg(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit | None:
         return None
     if esr & _SYSREG_MASK not in _INTERRUPT_WRITES:
         return None
-    return Exit(ExitReason.SYNC, esr=esr, gprs=(exit_.value,))
+    return Exit(ExitReason.SYNC, esr=esr, gprs=register_bytes(exit_.value))
 
 
 def wfx(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit:

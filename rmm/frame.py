@@ -70,7 +70,9 @@ class Frame:
     host_data: bytes  # what was read from the host
     realm_params: Params
     rec_params: RecParams
-    enter: tuple[int, ...]  # fields of RmiRecEnter, arrays laid out flat
+    enter: bytes  # RmiRecEnter
+    flags_in: int  # its flags
+    gic: tuple[int, ...]  # its gicv3_hcr and gicv3_lrs
     aux: tuple[int, ...]
     walk_level: int
     entry_pa: int
@@ -129,42 +131,39 @@ def ordered(decl: Call, checks: Mapping[str, Check]) -> tuple[tuple[Condition, C
 
 def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) -> Callable[[Sequence[int]], Result]:
     """The function that serves an RMI command: X0..X7 to X0..X4."""
-    rows = tuple((check, _failure(decl, c), c.name) for c, check in ordered(decl, checks))
     late = {c.name: _failure(decl, c) for c in decl.conditions if c.late}
-    plain = tuple((value.name, i) for i, value in enumerate(decl.inputs, 1) if not value.type.signed)
-    signed = tuple((value.name, i) for i, value in enumerate(decl.inputs, 1) if value.type.signed)
     pad = (0,) * (3 - len(decl.outputs))
 
-    def call(x: Sequence[int]) -> Result:
-        f = Frame()
-        f.rmm = rmm
-        f.x = x
-        for name, i in plain:
-            setattr(f, name, x[i])
-        for name, i in signed:
-            word = x[i]
-            setattr(f, name, word - (1 << 64) if word >> 63 else word)
-        failed = None
-        for check, fail, condition in rows:
-            if check(f):
-                result = fail(f)
-                failed = condition
-                break
+    def done(f: Frame) -> Result:
+        out = effect(f)
+        failed = f.late
+        if failed is not None and failed in late:
+            result = late[failed](f)
         else:
-            out = effect(f)
-            if f.late is not None and f.late in late:
-                failed = f.late
-                result = late[failed](f)
-            elif out is None:
-                result = (0, 0, 0, 0, x[4])
-            elif len(out) == 4:
-                result = (0, *out)
-            else:
-                result = (0, *out, *pad, x[4])  # type: ignore[assignment]
+            failed = None
+            result = (0, 0, 0, 0, f.x[4]) if out is None else (0, *out) if len(out) == 4 else (0, *out, *pad, f.x[4])  # type: ignore[assignment]
         if rmm.observer is not None:
-            rmm.observer.call(decl, decl.decode(x), result, failed, None)
+            rmm.observer.call(decl, decl.decode(f.x), result, failed, None)
         return result
 
+    def refused(f: Frame, fail: Callable[[Frame], Result], condition: str) -> Result:
+        result = fail(f)
+        if rmm.observer is not None:
+            rmm.observer.call(decl, decl.decode(f.x), result, condition, None)
+        return result
+
+    # Unrolled once for each call: the loops over inputs and conditions would cost more than the conditions.
+    names: dict[str, Any] = {"Frame": Frame, "rmm": rmm, "done": done, "refused": refused}
+    lines = ["def call(x):", " f = Frame()", " f.rmm = rmm", " f.x = x"]
+    for i, value in enumerate(decl.inputs, 1):
+        word = f"x[{i}] - (x[{i}] >> 63 << 64)" if value.type.signed else f"x[{i}]"
+        lines.append(f" f.{value.name} = {word}")
+    for i, (condition, check) in enumerate(ordered(decl, checks)):
+        names[f"check{i}"], names[f"fail{i}"] = check, _failure(decl, condition)
+        lines.append(f" if check{i}(f): return refused(f, fail{i}, {condition.name!r})")
+    lines.append(" return done(f)")
+    exec(compile("\n".join(lines), f"<{decl.name}>", "exec"), names)
+    call: Callable[[Sequence[int]], Result] = names["call"]
     return call
 
 

@@ -8,7 +8,7 @@ from rmm.abi import SVE_HINT
 from rmm.abi import psci as abi
 from rmm.abi.call import Call
 from rmm.abi.values import AffinityState, ExitReason, PsciStatus, RealmState
-from rmm.exits import Exit
+from rmm.exits import Exit, register_bytes
 from rmm.frame import MASK64, Check, Frame, RsiEffect
 from rmm.rec import PsciRequest, Rec, index_of_mpidr
 
@@ -17,7 +17,7 @@ _FID_MASK = 0xFFFFFFFF & ~SVE_HINT
 
 def _exit(f: Frame, *arguments: int) -> Exit:
     """The host sees the function id and, at most, the target; entry points and contexts stay hidden (§8.1)."""
-    return Exit(ExitReason.PSCI, gprs=(f.x[0] & _FID_MASK, *arguments))
+    return Exit(ExitReason.PSCI, gprs=register_bytes(f.x[0] & _FID_MASK, *arguments))
 
 
 def _no_target(f: Frame) -> bool:

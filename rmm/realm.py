@@ -57,7 +57,8 @@ class Realm:
     """A realm, known by the PA of its realm descriptor.
 
     rim, rems: digests, as long as the hash's.  recs: live RECs by index.  rec_count: RECs ever created (indexes are
-    not used again).  par_end: end of the protected half.
+    not used again).  par_end: end of the protected half.  pages: PAs of ASSIGNED RAM pages by IPA that calls have
+    named lately, a short cut for walks; whatever unmaps one forgets them all.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Realm:
         "ns_attrs",
         "ns_desc_mask",
         "page_attrs",
+        "pages",
         "par_end",
         "params",
         "rd",
@@ -102,6 +104,7 @@ class Realm:
         self.rems = [bytes(len(self.rim))] * 4
         self.recs: dict[int, Rec] = {}
         self.rec_count = 0
+        self.pages: dict[int, int] = {}
         stage2.set_formats(self)
 
     def roots(self) -> range:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from rmm.abi import rsi as abi
@@ -13,7 +14,6 @@ from rmm.frame import Check, Frame, RsiEffect
 from rmm.granule import GRANULE, OFFSET, align
 from rmm.measurement import SLOT, extend_rem
 from rmm.stage2 import (
-    ENTRIES,
     PAGE_LEVEL,
     address_of,
     entry_size,
@@ -24,8 +24,6 @@ from rmm.stage2 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rmm.abi.call import Call
     from rmm.protocols import Memory
     from rmm.realm import Realm
@@ -35,10 +33,11 @@ if TYPE_CHECKING:
 _MEASUREMENTS = 5
 _HOST_CALL_OFFSET = HOST_CALL.size - 1
 _SMC_SIZE = 4
+_MAX_PAGES = 64
 
-_call_fields = HOST_CALL.unpacker()
-_put_call_gprs = HOST_CALL.packer("gprs")
-_GPRS_OFFSET = HOST_CALL.offset("gprs")
+_entry = struct.Struct("<Q")
+_imm = HOST_CALL.unpacker("imm")
+_GPRS = HOST_CALL.offset("gprs")
 
 
 # Pages that an RSI call names (S2WALK of §4)
@@ -46,9 +45,17 @@ _GPRS_OFFSET = HOST_CALL.offset("gprs")
 
 def find_page(memory: Memory, realm: Realm, ipa: int) -> tuple[int | None, int, int]:
     """(PA of the page if it is ASSIGNED RAM, else None; walk level; RIPAS) of a protected IPA."""
+    base = ipa & -GRANULE
+    known = realm.pages.get(base)
+    if known is not None:
+        return known, PAGE_LEVEL, Ripas.RAM
     level, _, entry = walk(memory, realm, ipa, PAGE_LEVEL)
     if is_assigned_ram(entry, level):
-        return address_of(realm, entry) + (ipa & entry_size(level) - 1 & -GRANULE), level, Ripas.RAM
+        page = address_of(realm, entry) + (base & entry_size(level) - 1)
+        if len(realm.pages) >= _MAX_PAGES:
+            realm.pages.clear()
+        realm.pages[base] = page
+        return page, level, Ripas.RAM
     return None, level, Ripas.EMPTY if is_table(entry, level) else ripas_of(entry)
 
 
@@ -164,14 +171,12 @@ def _ipa_state_get(f: Frame) -> tuple[int, int]:
     ripas = ripas_of(entry)
     size = entry_size(level)
     top = (f.base & -size) + size
-    left = ENTRIES - 1 - ((entry_pa & OFFSET) >> 3)
-    while top < f.top and left:
-        entry_pa += 8
-        left -= 1
-        entry = memory.read64(entry_pa)
-        if is_table(entry, level) or ripas_of(entry) != ripas:
-            break
-        top += size
+    if top < f.top:
+        rest = GRANULE - 8 - (entry_pa & OFFSET)
+        for (following,) in _entry.iter_unpack(memory.read(entry_pa + 8, rest)):
+            if top >= f.top or is_table(following, level) or ripas_of(following) != ripas:
+                break
+            top += size
     return min(top, f.top), ripas
 
 
@@ -179,14 +184,13 @@ def _ipa_state_get(f: Frame) -> tuple[int, int]:
 
 
 def _host_call(f: Frame) -> Exit:
-    rec = f.vcpu
-    at = f.page + (f.addr & OFFSET)
-    imm, *gprs = _call_fields(f.rmm.memory.read(at, HOST_CALL.size))
-    rec.host_call = f.addr
-    return Exit(ExitReason.HOST_CALL, imm=imm, gprs=gprs)
+    structure = f.rmm.memory.read(f.page + (f.addr & OFFSET), HOST_CALL.size)
+    f.vcpu.host_call = f.addr
+    (imm,) = _imm(structure)
+    return Exit(ExitReason.HOST_CALL, imm=imm, gprs=structure[_GPRS:])
 
 
-def complete_host_call(rmm: Rmm, rec: Rec, gprs: Sequence[int]) -> Exit | None:
+def complete_host_call(rmm: Rmm, rec: Rec, gprs: bytes) -> Exit | None:
     """Hands the host's answer to the realm at the next entry; an Exit if the page has gone meanwhile (§4.9)."""
     ipa = rec.host_call
     assert ipa is not None
@@ -195,9 +199,7 @@ def complete_host_call(rmm: Rmm, rec: Rec, gprs: Sequence[int]) -> Exit | None:
         return page_abort(ipa, level, bare=True)
     rec.host_call = None
     if page is not None:
-        data = bytearray(HOST_CALL.size)
-        _put_call_gprs(data, *gprs)
-        rmm.memory.write(page + (ipa & OFFSET) + _GPRS_OFFSET, bytes(data[_GPRS_OFFSET:]))
+        rmm.memory.write(page + (ipa & OFFSET) + _GPRS, gprs)
         rec.context.set_x(0, (0,))
     return None
 

@@ -380,6 +380,7 @@ def set_ripas(f: Frame) -> tuple[int]:
     base = f.base & -size
     top = base + len(out) * size
     if unmapped:
+        realm.pages.clear()
         f.rmm.platform.invalidate_ipa(realm.stage2, base, top - base)
     rec.ripas_addr = top
     return (top,)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rmm import exits, granule, rsi
 from rmm.abi.bits import GICV3_HCR, GICV3_LR, REC_ENTER_FLAGS
 from rmm.abi.structs import REC_ENTER, REC_EXIT
-from rmm.abi.values import ExitReason, PmuOverflow, RealmState, Response, Ripas, name_of
+from rmm.abi.values import ExitReason, PmuOverflow, RealmState, Response, Ripas, members
 from rmm.exits import Exit
 from rmm.frame import Check, Frame
 from rmm.granule import UNDELEGATED
@@ -39,17 +39,19 @@ _LR_EOI = 1 << 41
 _LR_VINTID = GICV3_LR.by_name["VINTID"].mask
 _LR_PRIORITY_SHIFT = GICV3_LR.by_name["PRIORITY"].lo
 
-_GPRS = 31
-_enter_fields = REC_ENTER.unpacker("flags", "gprs", "gicv3_hcr", "gicv3_lrs")
+_flags = REC_ENTER.unpacker("flags")
+_gic = REC_ENTER.unpacker("gicv3_hcr", "gicv3_lrs")
+_ENTER_GPRS = slice(REC_ENTER.offset("gprs"), REC_ENTER.by_name["gprs"].end)
+_EXIT_GPRS = REC_EXIT.offset("gprs")
+_EXIT = REC_ENTER.size  # the exit record's offset in the run structure
 _put_reason = REC_EXIT.packer("exit_reason")
 _put_syndrome = REC_EXIT.packer("esr", "far", "hpfar")
 _put_gic = REC_EXIT.packer("gicv3_hcr", "gicv3_lrs", "gicv3_misr", "gicv3_vmcr")
 _put_timers = REC_EXIT.packer("cntp_ctl", "cntp_cval", "cntv_ctl", "cntv_cval")
 _put_ripas = REC_EXIT.packer("ripas_base", "ripas_top", "ripas_value")
 _put_imm = REC_EXIT.packer("imm")
-_put_gprs = REC_EXIT.packer("gprs")
 _put_pmu = REC_EXIT.packer("pmu_ovf_status")
-_REASONS = {value: str(name_of(ExitReason, value)) for value in range(7)}
+_REASONS = {value: name for name, value in members(ExitReason).items()}
 
 
 # Checks
@@ -60,12 +62,16 @@ def _enter_fault(f: Frame) -> bool:
         data = f.rmm.memory.host_read(f.run, REC_ENTER.size)
     except HostFault:
         return True
-    f.enter = _enter_fields(data)
+    f.enter = data
+    (f.flags_in,) = _flags(data)
+    f.gic = _gic(data)
     return False
 
 
 def lrs_valid(lrs: tuple[int, ...], features: Features) -> bool:
     """List registers as a host may give them (§7.3); only implemented ones are looked at."""
+    if not any(lrs):
+        return True
     low_priority = (1 << 8 - features.gic_priority_bits) - 1 << _LR_PRIORITY_SHIFT
     seen = set()
     for lr in lrs[: features.gicv3_num_lrs + 1]:
@@ -86,8 +92,6 @@ def _intid_valid(intid: int, features: Features) -> bool:
     return features.gic_ext_range and (1056 <= intid <= 1119 or 4096 <= intid <= 5119)
 
 
-_FLAGS, _FIRST_GPR, _HCR, _FIRST_LR = 0, 1, 1 + _GPRS, 2 + _GPRS
-
 ENTER_CHECKS: dict[str, Check] = {
     **granule.checks("run", UNDELEGATED),
     **REC_CHECKS,
@@ -97,11 +101,11 @@ ENTER_CHECKS: dict[str, Check] = {
     "system_off": lambda f: f.vcpu.realm.state == RealmState.SYSTEM_OFF,
     "rec_runnable": lambda f: not f.vcpu.runnable,
     "rec_psci": lambda f: f.vcpu.psci is not None,
-    "gicv3_hcr": lambda f: f.enter[_HCR] & ~HCR_HOST,
-    "gicv3_lrs": lambda f: not lrs_valid(f.enter[_FIRST_LR:], f.rmm.features),
-    "inject_sea": lambda f: f.enter[_FLAGS] & INJECT_SEA and not exits.may_inject_sea(f.vcpu),
+    "gicv3_hcr": lambda f: f.gic[0] & ~HCR_HOST,
+    "gicv3_lrs": lambda f: not lrs_valid(f.gic[1:], f.rmm.features),
+    "inject_sea": lambda f: f.flags_in & INJECT_SEA and not exits.may_inject_sea(f.vcpu),
     "emul_mmio": lambda f: (
-        f.enter[_FLAGS] & (EMUL_MMIO | INJECT_SEA) == EMUL_MMIO and (f.vcpu.last is None or not f.vcpu.last.emulatable)
+        f.flags_in & (EMUL_MMIO | INJECT_SEA) == EMUL_MMIO and (f.vcpu.last is None or not f.vcpu.last.emulatable)
     ),
 }
 
@@ -117,22 +121,21 @@ def _resume_ripas(rec: Rec, flags: int) -> None:
     rec.ripas_base = rec.ripas_top = 0
 
 
-def _prepare(rmm: Rmm, rec: Rec, enter: tuple[int, ...]) -> Exit | None:
+def _prepare(f: Frame, rec: Rec) -> Exit | None:
     """What the host asks for on entry (§7.1); an Exit where the realm cannot run yet."""
-    flags = enter[_FLAGS]
+    rmm, flags = f.rmm, f.flags_in
     context = rec.context
-    implemented = enter[_FIRST_LR : _FIRST_LR + rmm.features.gicv3_num_lrs + 1]
-    context.load_gic(enter[_HCR] | HCR_ALWAYS, implemented)
+    context.load_gic(f.gic[0] | HCR_ALWAYS, f.gic[1 : rmm.features.gicv3_num_lrs + 2])
     last = rec.last
     if last is not None:
         if flags & INJECT_SEA:
             exits.inject_sea(rec, last.esr, last.far, last.el)
         elif flags & EMUL_MMIO:
-            exits.complete_mmio(rec, last, enter[_FIRST_GPR])
+            exits.complete_mmio(rec, last, int.from_bytes(f.enter[_ENTER_GPRS][:8], "little"))
     if rec.ripas_top:
         _resume_ripas(rec, flags)
     if rec.host_call is not None:
-        bounced = rsi.complete_host_call(rmm, rec, enter[_FIRST_GPR : _FIRST_GPR + _GPRS])
+        bounced = rsi.complete_host_call(rmm, rec, f.enter[_ENTER_GPRS])
         if bounced is not None:
             return bounced
     rec.last = None
@@ -174,14 +177,16 @@ def _loop(rmm: Rmm, rec: Rec, flags: int) -> Exit:
 # Exit
 
 
-def record(rmm: Rmm, rec: Rec, exit_: Exit) -> bytearray:
+def record(rmm: Rmm, rec: Rec, exit_: Exit) -> bytes:
     """RmiRecExit of an exit (§7.4)."""
     data = bytearray(REC_EXIT.size)
-    _put_reason(data, exit_.reason)
+    if exit_.reason:
+        _put_reason(data, exit_.reason)
     if exit_.esr or exit_.hpfar:
         _put_syndrome(data, exit_.esr, exit_.far, exit_.hpfar)
-    if exit_.gprs:
-        _put_gprs(data, *exit_.gprs, *(0,) * (_GPRS - len(exit_.gprs)))
+    gprs = exit_.gprs
+    if gprs:
+        data[_EXIT_GPRS : _EXIT_GPRS + len(gprs)] = gprs
     if exit_.ripas is not None:
         _put_ripas(data, *exit_.ripas)
     if exit_.imm:
@@ -194,25 +199,24 @@ def record(rmm: Rmm, rec: Rec, exit_: Exit) -> bytearray:
         _put_timers(data, timers.cntp_ctl, timers.cntp_cval, timers.cntv_ctl, timers.cntv_cval)
         if context.pmu_overflow():
             _put_pmu(data, PmuOverflow.ACTIVE)
-    return data
+    return bytes(data)
 
 
 def enter(f: Frame) -> None:
     rmm, rec = f.rmm, f.vcpu
-    fields = f.enter
     rec.running = True
     try:
-        exit_ = _prepare(rmm, rec, fields)
+        exit_ = _prepare(f, rec)
         if exit_ is None:
             if rmm.observer is not None:
                 rmm.observer.rec_enter(rec.pa)
-            exit_ = _loop(rmm, rec, fields[_FLAGS])
+            exit_ = _loop(rmm, rec, f.flags_in)
             rec.timers = rec.context.timer_asserted()
     finally:
         rec.running = False
     if rmm.observer is not None:
         rmm.observer.rec_exit(rec.pa, _REASONS[exit_.reason])
     try:
-        rmm.memory.host_write(f.run + REC_ENTER.size, bytes(record(rmm, rec, exit_)))
+        rmm.memory.host_write(f.run + _EXIT, record(rmm, rec, exit_))
     except HostFault:
         f.late = "run_gpt_exit"

@@ -68,14 +68,22 @@ def _name(what: str) -> Iterable[str]:
         if not 0x8000_0000 <= number <= 0xFFFF_FFFF:
             raise UserError(f"explain {what}: this is no function id; say what it is: `ccabridge explain esr {what}`")
         return explain_abi.function_id(number)
-    found = explain_abi.by_name(what) or explain_arch.by_name(what)
-    if found is None:
+    found = [*explain_abi.by_name(what), *explain_arch.by_name(what)]
+    if not found:
         known = {word.lower(): word for word in (*explain_abi.names(), *explain_arch.names(), *_decoders())}
         hint = did_you_mean(what.lower(), list(known))
         for low, word in known.items():
             hint = hint.replace(f"`{low}`", f"`{word}`")
         raise UserError(f"explain: nothing is called `{what[:100]}`{hint}")
-    return found
+    return _separated(found)
+
+
+def _separated(explanations: Iterable[Iterable[str]]) -> Iterable[str]:
+    """All the things that have one name, one after the other."""
+    for number, lines in enumerate(explanations):
+        if number:
+            yield ""
+        yield from lines
 
 
 def _value(what: str, text: str) -> Iterable[str]:

@@ -272,28 +272,39 @@ def names() -> list[str]:
     ]
 
 
-def by_name(word: str) -> Iterator[str] | None:
-    """The explanation of a name, in any case, or None when it is not of the RMM's interfaces."""
-    low = word.lower()
-    call = call_by_name(word) or call_by_name(word.upper().removeprefix("SMC_"))
+def by_name(word: str) -> list[Iterator[str]]:
+    """Explanations of all that has this name, in any case; none when it is not of the RMM's interfaces."""
+    low, high = word.lower(), word.upper()
+    found: list[Iterator[str]] = []
+    call = call_by_name(word) or call_by_name(high.removeprefix("SMC_"))
     if call is not None:
-        return describe_call(call)
+        found.append(describe_call(call))
     if low in _struct_table():
-        return _describe_struct(_struct_table()[low])
+        found.append(_describe_struct(_struct_table()[low]))
     register = _register_table().get(low) or _register_table().get(_ALIASES.get(low, ""))
     if register is not None:
-        return _describe_register(register)
+        found.append(_describe_register(register))
     group = _value_sets().get(low) or _value_sets().get(_kebab(word))
     if group is not None:
-        return _describe_values(group)
-    for interface, statuses in STATUSES.items():
-        number = members(statuses).get(word.upper().removeprefix(f"{interface}_"))
-        if number is not None and word.upper().startswith(f"{interface}_"):
-            return _decode_rmi_status(number) if interface == "RMI" else _decode_value(statuses, number)
+        found.append(_describe_values(group))
+    status = _status(high)
+    if status is not None:
+        found.append(status)
     if low in _condition_names():
-        return _describe_condition(low)
-    macro = _macros().get(word.upper())
-    return iter([f"{word.upper()} = {macro[0]}, in {macro[1]}"]) if macro is not None else None
+        found.append(_describe_condition(low))
+    if not found and high in _macros():
+        value, header = _macros()[high]
+        found.append(iter([f"{high} = {value}, in {header}"]))
+    return found
+
+
+def _status(name: str) -> Iterator[str] | None:
+    """Of a status by its full name, such as PSCI_DENIED."""
+    for interface, statuses in STATUSES.items():
+        number = members(statuses).get(name.removeprefix(f"{interface}_"))
+        if number is not None and name.startswith(f"{interface}_"):
+            return _decode_rmi_status(number) if interface == "RMI" else _decode_value(statuses, number)
+    return None
 
 
 _ALIASES = {"rmi-features": "rmifeatureregister0", "rtt-desc": "rmiunprotecteddesc"}

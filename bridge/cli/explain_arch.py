@@ -91,19 +91,19 @@ def names() -> list[str]:
     return [*_REGISTERS, "gpi", "fsc", *sysregs.names().values(), *(f"GPI_{gpi.name}" for gpi in GPI)]
 
 
-def by_name(word: str) -> Iterator[str] | None:
-    """The explanation of a name, in any case, or None when it is not of the architecture."""
+def by_name(word: str) -> list[Iterator[str]]:
+    """The explanation of a name, in any case; none when it is not of the architecture."""
     low = word.lower()
     if low in _REGISTERS:
-        return _layout(_REGISTERS[low])
+        return [_layout(_REGISTERS[low])]
     if low == "gpi":
-        return (line for gpi in GPI for line in _gpi(gpi))
+        return [(line for gpi in GPI for line in _gpi(gpi))]
     if low == "fsc":
-        return (line for status in FaultStatus for line in _fsc(status))
+        return [(line for status in FaultStatus for line in _fsc(status))]
     if low.startswith("gpi_") and low[4:].upper() in GPI.__members__:
-        return _gpi(GPI[low[4:].upper()])
+        return [_gpi(GPI[low[4:].upper()])]
     encoding = sysregs.find(word)
-    return None if encoding is None else _system_register(encoding)
+    return [] if encoding is None else [_system_register(encoding)]
 
 
 def _system_register(encoding: int) -> Iterator[str]:

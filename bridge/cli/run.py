@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bridge.progress import Progress
     from machine.config.loader import MachineConfig
     from machine.end import End
     from machine.machine import Machine
@@ -22,9 +23,7 @@ def rewrite(argv: list[str]) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "machine", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload"
-    )
+    parser.add_argument("machine", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload")
     parser.add_argument(
         "-s",
         "--set",
@@ -46,31 +45,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GLOB",
         help="print events as they happen: all, or those matching, e.g. --trace='rmi_*,gpf'",
     )
-    parser.add_argument(
-        "--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="end with one line of JSON instead of the summary"
-    )
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="wall time and progress, to standard error"
-    )
+    parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON instead of the summary")
+    parser.add_argument("-v", "--verbose", action="store_true", help="wall time and progress, to standard error")
 
 
 def main(args: argparse.Namespace) -> int:
     from bridge.errors import UserError
+    from bridge.progress import Progress
     from machine.machine import Machine
     from machine.trace import Tracer
 
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
     config = _configure(args)
-    lines = sys.stdout
-    machine = Machine(config, lines.write)
+    progress = Progress(verbose=args.verbose)
+
+    def write(line: str) -> None:
+        progress.clear()
+        sys.stdout.write(line)
+
+    machine = Machine(config, write)
     if args.trace:
-        machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], lines.write))
+        machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], write))
     try:
-        end = _run(machine, args.timeout, args.verbose)
+        end = _run(machine, args.timeout, progress)
         _report(machine, end, as_json=args.json)
     finally:
         machine.close()
@@ -115,16 +114,18 @@ def _is_elf(path: str) -> bool:
         return False
 
 
-def _run(machine: Machine, timeout: float | None, verbose: bool) -> End:
+def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
     import signal
-    import time
 
     from machine.end import TIMEOUT, End
 
     def expired(_signal: int, _frame: object) -> None:
         raise TimeoutError
 
-    start = time.monotonic()
+    def beat() -> None:
+        progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {machine.running.name}")
+
+    machine.poll = beat
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None
     try:
         if timeout:
@@ -134,13 +135,12 @@ def _run(machine: Machine, timeout: float | None, verbose: bool) -> End:
         except TimeoutError:
             end = End(TIMEOUT, f"no end within {timeout:g} s of wall time", core=machine.running)
     finally:
+        progress.clear()
         if timeout:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
-    if verbose:
-        took = time.monotonic() - start
-        rate = machine.board.insns / took / 1e6 if took else 0
-        print(f"ccabridge: {took:.3f} s of wall time, {rate:.0f} M instructions/s", file=sys.stderr)
+    took = progress.elapsed
+    progress.say(f"{took:.3f} s of wall time, {machine.board.insns / took / 1e6:.0f} M instructions/s")
     return end
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from cffi import FFI
@@ -42,6 +43,13 @@ def declarations() -> str:
     return text.split("/* cffi: begin */")[1].split("/* cffi: end */")[0]
 
 
+def header_directories() -> list[str]:
+    """Beside the compiler's own: the plugin's, and ours for the stable ABI where Python came without its headers."""
+    python = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    own = [HERE] if python.is_file() else [HERE, HERE / "stable_abi"]
+    return [os.path.relpath(path, HERE.parent.parent) for path in own]
+
+
 def make_ffibuilder() -> FFI:
     unicorn = unicorn_directory()
     builder = FFI()
@@ -60,7 +68,7 @@ def make_ffibuilder() -> FFI:
         "bridge._plugin",
         '#include "cca.h"\n',
         sources=sources,
-        include_dirs=[os.path.relpath(HERE, root), str(unicorn / "include")],
+        include_dirs=[*header_directories(), str(unicorn / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.so.2")],
         extra_compile_args=flags,
         extra_link_args=link,

@@ -6,7 +6,7 @@
 #include "engine.h"
 
 enum {
-    CCA_MAX_CORES = 128,
+    CCA_MAX_CORES = 1024,
     CCA_PENDING_PAGES = 64,
     CCA_EVENTS = 256,
     CCA_FILTER_BITS = 1 << 16,

@@ -84,6 +84,7 @@ class Call:
     """
 
     __slots__ = (
+        "_signed",
         "by_condition",
         "conditions",
         "doc",
@@ -132,12 +133,15 @@ class Call:
         self.status = status
         self.supported = supported
         self.words = sum(value.count for value in inputs)  # input registers
+        self._signed = any(value.type.signed for value in inputs)
         self.by_condition = {condition.name: condition for condition in self.conditions}
         if len(self.by_condition) != len(self.conditions):
             raise ValueError(f"{name}: two conditions of one name")
 
     def decode(self, x: Sequence[int]) -> tuple[int, ...]:
         """The declared inputs, word by word, out of the registers X0.. of a call."""
+        if not self._signed:
+            return tuple(x[1 : 1 + self.words])
         out: list[int] = []
         at = 1
         for value in self.inputs:

@@ -430,5 +430,3 @@ def test_same_inputs__same_time_and_registers() -> None:
         return result
 
     assert once() == once()
-
-

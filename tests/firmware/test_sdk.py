@@ -80,7 +80,7 @@ def test_template__builds_under_another_name(template: str, base: int, tmp_path:
     project = tmp_path / template
     shutil.copytree(firmware.templates_dir() / template, project)
     for path in project.iterdir():
-        path.write_text(path.read_text().replace("@NAME@", "mine"))
+        path.write_text(path.read_text().replace("@NAME@", "mine").replace("@PYTHON@", sys.executable))
     done = subprocess.run(
         ["make", f"PYTHON={sys.executable}", "mine.elf"],
         cwd=project,

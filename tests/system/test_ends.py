@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
 from tests.system.cli import Result, ccabridge
 
 ENTRY = 0x6000_0000
