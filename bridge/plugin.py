@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Loads the C plugin and the engine it links against."""
 
 from __future__ import annotations

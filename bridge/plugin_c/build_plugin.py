@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Builds `bridge._plugin`, the cffi API-mode extension around the plugin's C files.
 
 The declarations that Python sees are cut from cca.h, so that each is written once.

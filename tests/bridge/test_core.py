@@ -430,3 +430,45 @@ def test_same_inputs__same_time_and_registers() -> None:
         return result
 
     assert once() == once()
+
+
+def test_tlbi_inner_shareable__reaches_sibling_cores(bench: Bench) -> None:
+    reader, writer = bench.core(el=1), bench.core(el=1)
+    for core in (reader, writer):
+        _identity_el1(bench, core, 0)
+    bench.memory.write64(DATA, 1)
+    reader.set_x(1, [DATA])
+    bench.run(reader, [LDR_X0_X1], at=CODE + 0x1000)
+    assert reader.exit.pc == CODE + 0x1008
+    bench.memory.write64(TABLES + 8 * 2, 0)  # break
+    writer.set_x(0, [0])
+    bench.memory.write64(TABLES + 8 * 2, 0x8000_0000 | 0x401)
+    bench.run(writer, [0xD503201F])
+    # The reader keeps its translation until somebody invalidates it: make the page read-only, then TLBI VMALLE1IS.
+    bench.memory.write64(TABLES + 8 * 2, 0x8000_0000 | 0x401 | 1 << 7)
+    bench.run(writer, [0xD508831F, 0xD5033B9F])
+    reader.set_x(0, [5, DATA])
+    bench.code([STR_X0_X1, 0xD4000003], CODE + 0x1000)
+    reader.pc = CODE + 0x1000
+    assert Reason(reader.run(100)) is Reason.SMC
+    assert taken(reader, 1, 0x200)
+    assert reader.get_sysreg(ESR[1]) == 0x9600_004D
+    assert bench.memory.read64(DATA) == 1
+
+
+def test_hafdbs__a_read_sets_the_access_flag_and_a_write_the_dirty_state(bench: Bench) -> None:
+    core = bench.core(el=1, hafdbs=2)
+    _identity_el1(bench, core, 0)
+    entry = TABLES + 8 * 2
+    bench.memory.write64(entry, 0x8000_0000 | 0x401)
+    core.set_sysreg(sysreg(3, 0, 2, 0, 2), 25 | 1 << 23 | 5 << 32 | 1 << 39 | 1 << 40)
+    bench.run(core, [0xD503201F])
+    # AF clear, read-only, DBM: a clean page
+    bench.memory.write64(entry, 0x8000_0000 | 1 | 1 << 7 | 1 << 51)
+    lib.cca_flush(core.handle)
+    core.set_x(1, [DATA])
+    bench.run(core, [LDR_X0_X1])
+    assert bench.memory.read64(entry) == 0x8000_0000 | 0x401 | 1 << 7 | 1 << 51
+    bench.run(core, [STR_X0_X1])
+    assert core.exit.pc == CODE + 8
+    assert bench.memory.read64(entry) == 0x8000_0000 | 0x401 | 1 << 51

@@ -1,0 +1,86 @@
+"""ID registers: what the machine emulates is shown, what nobody emulates is hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from bridge.cpu import ID_REGISTERS, id_registers
+
+ALL_ONES = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Features:
+    pauth: bool = False
+    sve: bool = False
+    hafdbs: str = "none"
+    rndr: bool = True
+    lse: bool = True
+    pan: bool = True
+    crypto: bool = True
+    fp16: bool = True
+
+
+def field(name: str, low: int, features: Features | None = None, engine: int = ALL_ONES, pa_bits: int = 48) -> int:
+    return id_registers(lambda _encoding: engine, features or Features(), pa_bits)[name] >> low & 0xF
+
+
+def test_aarch32__is_hidden_at_every_level() -> None:
+    assert [field("ID_AA64PFR0_EL1", low) for low in (0, 4, 8, 12)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("register", "low"),
+    [
+        ("ID_AA64PFR0_EL1", 24),  # GIC: there is none yet
+        ("ID_AA64PFR0_EL1", 32),  # SVE
+        ("ID_AA64PFR0_EL1", 40),  # MPAM
+        ("ID_AA64PFR0_EL1", 44),  # AMU
+        ("ID_AA64PFR0_EL1", 48),  # DIT
+        ("ID_AA64PFR1_EL1", 0),  # BT
+        ("ID_AA64PFR1_EL1", 8),  # MTE
+        ("ID_AA64PFR1_EL1", 24),  # SME
+        ("ID_AA64DFR0_EL1", 8),  # PMUVer
+        ("ID_AA64ISAR0_EL1", 56),  # TLB range and outer shareable
+        ("ID_AA64ISAR1_EL1", 4),  # APA
+        ("ID_AA64ISAR1_EL1", 8),  # API
+        ("ID_AA64MMFR1_EL1", 0),  # HAFDBS
+        ("ID_AA64MMFR1_EL1", 8),  # VH
+    ],
+)
+def test_not_emulated__reads_as_absent_whatever_the_engine_claims(register: str, low: int) -> None:
+    assert field(register, low) == 0
+
+
+def test_emulated_here__reads_as_present_whatever_the_engine_claims() -> None:
+    assert field("ID_AA64PFR0_EL1", 52, engine=0) == 1  # RME
+    assert field("ID_AA64MMFR2_EL1", 40, engine=0) == 1  # FWB
+
+
+@pytest.mark.parametrize(
+    ("features", "register", "low", "value"),
+    [
+        (Features(hafdbs="af"), "ID_AA64MMFR1_EL1", 0, 1),
+        (Features(hafdbs="dirty"), "ID_AA64MMFR1_EL1", 0, 2),
+        (Features(rndr=False), "ID_AA64ISAR0_EL1", 60, 0),
+        (Features(lse=False), "ID_AA64ISAR0_EL1", 20, 0),
+        (Features(pan=False), "ID_AA64MMFR1_EL1", 20, 0),
+        (Features(crypto=False), "ID_AA64ISAR0_EL1", 4, 0),
+        (Features(fp16=False), "ID_AA64PFR0_EL1", 16, 0),
+        (Features(pauth=True), "ID_AA64ISAR1_EL1", 4, 0xF),
+        (Features(sve=True), "ID_AA64PFR0_EL1", 32, 0xF),
+    ],
+)
+def test_feature__decides(features: Features, register: str, low: int, value: int) -> None:
+    assert field(register, low, features) == value
+
+
+@pytest.mark.parametrize(("pa_bits", "code"), [(32, 0), (40, 2), (48, 5), (52, 6)])
+def test_pa_range__is_the_machines(pa_bits: int, code: int) -> None:
+    assert field("ID_AA64MMFR0_EL1", 0, pa_bits=pa_bits) == code
+
+
+def test_id_registers__lie_in_the_id_space() -> None:
+    assert all(encoding >> 7 == 0xC000 >> 7 for encoding in ID_REGISTERS.values())
