@@ -35,6 +35,7 @@ $(STAMPS)/venv:
 	  { echo "ccabridge: $$($(PYTHON) --version) is too old, 3.11 or later is needed (set PYTHON=)" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo 'ccabridge: $(PYTHON) has no venv module (apt install python3-venv)' >&2; exit 1; }
+	@test -n "$(COMPILER)" || { echo 'ccabridge: a C compiler is needed (apt install gcc libc6-dev)' >&2; exit 1; }
 	@echo 'ccabridge: setting up $(VENV)' >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@mkdir -p $(STAMPS) && touch $@
@@ -54,10 +55,10 @@ $(STAMPS)/dependencies: $(STAMPS)/venv pyproject.toml .ci/pins
 
 # The command and the plugin.  The install is editable: only what is compiled can grow old.
 $(STAMPS)/plugin: $(STAMPS)/dependencies setup.py $(PLUGIN_SOURCES)
-	@test -n "$(COMPILER)" || { echo 'ccabridge: a C compiler is needed (apt install gcc libc6-dev)' >&2; exit 1; }
 	@echo 'ccabridge: building the plugin' >&2
 	@CC="$(COMPILER)" $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . || \
 	  { echo 'ccabridge: the plugin could not be built; the compiler says why above' >&2; exit 1; }
+	@$(BIN)/python -m compileall -q bridge rmm machine firmware
 	@touch $@
 
 $(STAMPS)/firmware: $(STAMPS)/dependencies $(FIRMWARE_SOURCES) $(ABI_SOURCES)

@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--entry", metavar="ADDR", help="first instruction of the Normal world")
     parser.add_argument(
         "--trace",
+        nargs="?",
+        const="*",
         metavar="GLOB",
         help="print events as they happen: all, or those matching, e.g. --trace='rmi_*,gpf'",
     )
