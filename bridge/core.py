@@ -114,7 +114,6 @@ class Core:
         vtcr: int = 0,
         hcr: int = 0,
         hafdbs: int = 0,
-        pauth: bool = False,
         semihosting: bool = False,
         irq_exits: bool = False,
         tcg_megabytes: int = 64,
@@ -130,7 +129,6 @@ class Core:
         config.vtcr = vtcr
         config.hcr = hcr
         config.hafdbs = hafdbs
-        config.pauth = pauth
         config.semihosting = semihosting
         config.irq_exits = irq_exits
         config.tcg_megabytes = tcg_megabytes

@@ -140,7 +140,6 @@ class Machine:
             pa_bits=config.cpu.pa_bits,
             seed=config.cpu.seed,
             hafdbs=self.hafdbs,
-            pauth=config.cpu.features.pauth,
             semihosting=config.semihosting,
         )
         self.present_ids(core)

@@ -56,7 +56,7 @@ class RecCore:
         self.name = f"rec {init.index} of realm {init.rd_pa:#x}"
         self._core: Core | None = None
         self._gic = Gic()
-        self._traps = (False, False)
+        self._trap_wfi = False
 
     @property
     def core(self) -> Core:
@@ -82,7 +82,6 @@ class RecCore:
             vtcr=vtcr(init.stage2),
             hcr=HCR_REALM,
             hafdbs=machine.hafdbs,
-            pauth=machine.config.cpu.features.pauth,
             irq_exits=True,
             tcg_megabytes=32,
         )
@@ -113,9 +112,9 @@ class RecCore:
         core = self._core or self.core
         machine = self.machine
         handle, exit_ = core.handle, core.exit
-        if (trap_wfi, trap_wfe) != self._traps:
-            self._traps = (trap_wfi, trap_wfe)
-            lib.cca_set_traps(handle, trap_wfi, trap_wfe)
+        if trap_wfi is not self._trap_wfi:
+            self._trap_wfi = trap_wfi
+            lib.cca_trap_wfi(handle, trap_wfi)
         machine.running = core
         try:
             while True:

@@ -18,7 +18,7 @@ enum cca_reason {
     CCA_EXIT_S2_FAULT = 3,    /* esr, far, hpfar as EL2 sees them, value */
     CCA_EXIT_MMIO = 4,        /* pa, size, is_write, value: answer by cca_mmio_done or cca_external_abort */
     CCA_EXIT_WFI = 5,         /* nothing pending and no timer armed: PC is after the WFI */
-    CCA_EXIT_WFX_TRAP = 6,    /* trapped WFI/WFE: PC is at the instruction, esr filled */
+    CCA_EXIT_WFX_TRAP = 6,    /* trapped WFI: PC is at the instruction, esr filled */
     CCA_EXIT_SLICE = 7,       /* the slice given to cca_run is used up */
     CCA_EXIT_TIMER = 8,       /* an EL1 timer is asserted and unmasked, and the context takes physical interrupts */
     CCA_EXIT_SYSREG = 9,      /* an access trapped to EL2: esr, value; PC at the instruction */
@@ -66,7 +66,6 @@ struct cca_core_config {
     uint32_t stage2;          /* stage-2 faults, HVC and trapped registers of EL1 leave by an exit */
     uint32_t pa_bits;
     uint32_t hafdbs;
-    uint32_t pauth;
     uint32_t semihosting;
     uint32_t tcg_megabytes;
     uint64_t mpidr;
@@ -89,10 +88,8 @@ void cca_memory_written(cca_machine *m, uint64_t pa, uint64_t size);
 /* Wipes RAM without bringing untouched pages into being needlessly; -1 when it is not RAM. */
 int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size);
 uint64_t cca_insns(cca_machine *m);
-void cca_set_insns(cca_machine *m, uint64_t insns);
 uint64_t cca_ticks(cca_machine *m);
 void cca_set_limit(cca_machine *m, uint64_t insns);
-int cca_gpi(cca_machine *m, uint64_t pa);
 /* 0 when `pas` may access all of [pa, pa + size) and RAM backs it, 1 granule protection fault, 2 no RAM. */
 int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t *bad);
 
@@ -118,7 +115,8 @@ uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding);
 int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value);
 void cca_set_id(cca_core *c, uint32_t encoding, uint64_t value);
 uint64_t cca_engine_id(cca_core *c, uint32_t encoding);
-void cca_set_traps(cca_core *c, int wfi, int wfe);
+/* Whether WFI leaves by CCA_EXIT_WFX_TRAP. WFE never waits here, so there is nothing of it to trap. */
+void cca_trap_wfi(cca_core *c, int on);
 void cca_mmio_done(cca_core *c, uint64_t value);
 void cca_external_abort(cca_core *c);
 void cca_inject(cca_core *c, uint32_t el, uint64_t esr, int has_far, uint64_t far);

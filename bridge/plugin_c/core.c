@@ -49,14 +49,6 @@ void cca_machine_set_gpt(cca_machine *m, uint64_t base, uint32_t pps_bits, uint3
     for (size_t i = 0; i < m->ncores; i++) m->cores[i]->flush_pending = true;
 }
 
-int cca_gpi(cca_machine *m, uint64_t pa)
-{
-    struct cca_fault f;
-    uint8_t gpi = 0;
-    if (!cca_gpc_check(&m->mem, pa, CCA_PAS_NS, &gpi, &f) && f.kind == CCA_FAULT_GPC_WALK) return -1;
-    return gpi;
-}
-
 int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t *bad)
 {
     uint64_t end = pa + size;
@@ -214,7 +206,6 @@ int cca_run(cca_core *c, uint64_t slice)
             if (x->reason != CCA_EXIT_NONE) break;
             cca_update_deadline(c);
         }
-        c->stopping = false;
         c->fault_pending = false;
         c->block_insns = 0;
         switch (engine_run(c->e, engine_pc(c->e), &error)) {
@@ -306,10 +297,9 @@ uint64_t cca_engine_id(cca_core *c, uint32_t encoding)
     return engine_sysreg(c->e, encoding & 0xFFFF);
 }
 
-void cca_set_traps(cca_core *c, int wfi, int wfe)
+void cca_trap_wfi(cca_core *c, int on)
 {
-    c->trap_wfi = wfi != 0;
-    c->trap_wfe = wfe != 0;
+    c->trap_wfi = on != 0;
 }
 
 void cca_mmio_done(cca_core *c, uint64_t value)

@@ -10,7 +10,6 @@ enum {
     CCA_PENDING_PAGES = 64,
     CCA_EVENTS = 256,
     CCA_FILTER_BITS = 1 << 16,
-    CCA_NO_EL3_PSTATE_EL2H = 0x3C9,
 };
 
 #define CCA_NEVER UINT64_MAX
@@ -41,7 +40,6 @@ struct cca_core {
     struct cca_mmu mmu;
     bool mmu_dirty;              /* a translation register was written since mmu was filled */
 
-    bool stopping;               /* an exit has been decided; the engine is on its way out */
     uint64_t deadline;           /* m->insns at which the block hook stops the engine */
     uint64_t slice_end;
     uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
@@ -60,13 +58,12 @@ struct cca_core {
     uint64_t loop_insns;         /* m->insns at the last exception entry */
     unsigned loop_count;         /* exceptions since then without an instruction */
 
-    bool trap_wfi, trap_wfe;
+    bool trap_wfi;
     struct cca_timer cntp, cntv, cnthp;
     uint64_t cntvoff;
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
 
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
-    uint64_t ctr, dczid, clidr, ccsidr;
     uint64_t rng;
 
     struct cca_filter tlb_pages, code_pages;

@@ -47,7 +47,6 @@ void cca_leave(struct cca_core *c, enum cca_reason reason)
     x->el = current_el(c);
     if (reason == CCA_EXIT_SMC || reason == CCA_EXIT_HVC || reason == CCA_EXIT_SEMIHOST)
         engine_get_xs(c->e, 0, 18, x->x);
-    c->stopping = true;
     engine_stop(c->e);
 }
 

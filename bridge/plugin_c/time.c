@@ -167,11 +167,6 @@ uint64_t cca_insns(cca_machine *m)
     return m->insns;
 }
 
-void cca_set_insns(cca_machine *m, uint64_t insns)
-{
-    m->insns = insns;
-}
-
 uint64_t cca_ticks(cca_machine *m)
 {
     return cca_ticks_at(m, m->insns);
