@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "doctor": "doctor",
         "new": "new",
         "sdk": "sdk",
+        "conformance": "conformance",
     }
 )
 MODEL_BUG = 70
@@ -50,7 +51,7 @@ def load_command(name: str) -> ModuleType:
 def short_help() -> str:
     """What `ccabridge` alone prints."""
     lines = ["usage: ccabridge COMMAND [ARGUMENTS]", ""]
-    lines += [f"  {name:<8}  {load_command(name).HELP}" for name in COMMANDS]
+    lines += [f"  {name:<11}  {load_command(name).HELP}" for name in COMMANDS]
     lines += ["", "`ccabridge COMMAND --help` says more; `ccabridge --version` prints the version."]
     return "\n".join(lines) + "\n"
 

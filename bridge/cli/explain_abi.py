@@ -46,16 +46,19 @@ def describe_call(call: Call) -> Iterator[str]:
     yield ""
     yield "  outputs"
     if call.status:
-        yield f"    {'X0':<8} {'status':<12} {call.interface} status; {call.interface}_SUCCESS is 0"
+        success = f"{call.interface}_{name_of(STATUSES[call.interface], 0)}"
+        yield f"    {'X0':<8} {'status':<12} {call.interface} status; {success} is 0"
     yield from _registers(call.outputs, 1 if call.status else 0)
     if call.conditions:
         yield ""
-        yield "  fails, the first of these that holds"
+        yield "  fails when (the first that holds decides)"
         width = max(len(condition.name) for condition in call.conditions)
         for number, condition in enumerate(call.conditions, 1):
             yield f"    {number:2} {condition.name:<{width}}  {_answer(call, condition)}: {condition.doc}"
             if condition.gives:
                 yield f"       {'':<{width}}  gives {', '.join(condition.gives)} all the same"
+        for index in sorted({str(condition.index) for condition in call.conditions} & set(_INDEX)):
+            yield f"    index {index}: {_INDEX[index]}"
     if call.footprint:
         yield ""
         yield f"  changes, when it succeeds: {', '.join(call.footprint)}"

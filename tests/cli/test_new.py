@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -76,3 +77,12 @@ def test_new__a_file_or_a_dangling_link_is_no_folder(tmp_path: Path, capsys: pyt
 def test_new__only_payload_and_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["new", "kernel", str(tmp_path / "k")]) == 2
     assert "choose from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["payload", "host"])
+def test_new__builds_runs_and_passes_its_test_as_it_is(kind: str, tmp_path: Path) -> None:
+    assert cli.main(["new", kind, str(tmp_path / "mine")]) == 0
+    for target, closing in (("run", "ccabridge: guest-exit 0: "), ("test", "1 passed")):
+        done = subprocess.run(["make", target], cwd=tmp_path / "mine", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert closing in done.stdout.splitlines()[-1]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import firmware
+from bridge.cli.new import write
 from firmware import headers, toolchain
 from machine import payload_abi
 from tests.firmware import elf
@@ -78,9 +78,7 @@ def test_template__linker_script_is_the_sdks(template: str, script: str) -> None
 @pytest.mark.parametrize(("template", "base"), [("payload", 0x8000_0000), ("host", 0x8800_0000)])
 def test_template__builds_under_another_name(template: str, base: int, tmp_path: Path) -> None:
     project = tmp_path / template
-    shutil.copytree(firmware.templates_dir() / template, project)
-    for path in project.iterdir():
-        path.write_text(path.read_text().replace("@NAME@", "mine").replace("@PYTHON@", sys.executable))
+    write(firmware.templates_dir() / template, project, "mine")
     done = subprocess.run(
         ["make", f"PYTHON={sys.executable}", "mine.elf"],
         cwd=project,
