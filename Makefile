@@ -99,6 +99,7 @@ wheel: setup
 docs: setup
 	$(BIN)/python -m machine.config.docs
 	$(BIN)/python -m bridge.cli.docs
+	$(BIN)/python -m rmm.abi.docs docs/abi.md
 
 asan: setup
 	@sh tests/sanitize.sh $(CURDIR)/$(BIN)/python

@@ -8,11 +8,14 @@ one effect.  Order, statuses, RTT indices and outputs come from the declaration 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rmm.abi.call import Call, Condition
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from rmm.exits import Exit
     from rmm.realm import Params, Realm
     from rmm.rec import Rec, RecParams
@@ -129,6 +132,11 @@ def ordered(decl: Call, checks: Mapping[str, Check]) -> tuple[tuple[Condition, C
     return tuple((c, _not(checks[c.name]) if c.negated else checks[c.name]) for c in decl.conditions if not c.late)
 
 
+@cache
+def _compiled(source: str, name: str) -> CodeType:
+    return compile(source, f"<{name}>", "exec")
+
+
 def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) -> Callable[[Sequence[int]], Result]:
     """The function that serves an RMI command: X0..X7 to X0..X4."""
     late = {c.name: _failure(decl, c) for c in decl.conditions if c.late}
@@ -162,7 +170,7 @@ def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) 
         names[f"check{i}"], names[f"fail{i}"] = check, _failure(decl, condition)
         lines.append(f" if check{i}(f): return refused(f, fail{i}, {condition.name!r})")
     lines.append(" return done(f)")
-    exec(compile("\n".join(lines), f"<{decl.name}>", "exec"), names)
+    exec(_compiled("\n".join(lines), decl.name), names)
     call: Callable[[Sequence[int]], Result] = names["call"]
     return call
 

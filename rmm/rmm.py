@@ -84,10 +84,9 @@ class Rmm:
         self.realm_at: dict[int, Realm] = {}
         self.rec_at: dict[int, Rec] = {}
         self.vmids: set[int] = set()
+        self._amend = amend
         self._rmi: dict[int, Callable[[Sequence[int]], Result]] = {}
         self._realm_calls: dict[int, RecCall] = {}
-        for decl, checks, effect in HANDLERS:
-            self._rmi[decl.fid] = bind_rmi(self, amend(decl) if amend else decl, checks, effect)
         for decl, checks, rsi_effect in rsi.HANDLERS + psci.HANDLERS:
             bound = bind_realm(self, amend(decl) if amend else decl, checks, rsi_effect, rsi.retry_exit)
             self._realm_calls[decl.fid] = bound
@@ -96,8 +95,17 @@ class Rmm:
 
     def rmi(self, x: Sequence[int]) -> Result:
         """One RMI call: X0 (the function id) to X6 or more of the SMC; X0..X4 of its result."""
-        call = self._rmi.get(x[0] & _FID_MASK)
+        call = self._rmi.get(x[0] & _FID_MASK) or self._bound(x[0] & _FID_MASK)
         return self._unknown(x, None) if call is None else call(x)
+
+    def _bound(self, fid: int) -> Callable[[Sequence[int]], Result] | None:
+        """Binds a command when it is first called: a machine pays for those that its host uses."""
+        for decl, checks, effect in HANDLERS:
+            if decl.fid == fid:
+                amended = decl if self._amend is None else self._amend(decl)
+                self._rmi[fid] = bind_rmi(self, amended, checks, effect)
+                return self._rmi[fid]
+        return None
 
     def realm_call(self, rec: Rec, x: Sequence[int]) -> Exit | None:
         """One SMC of a REC, X0..X17; None when the REC goes on."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -99,3 +101,18 @@ def test_makefile__help_names_every_target() -> None:
     assert phony is not None
     named = set(re.findall(r"^\t@echo 'make (\w+)", text, re.MULTILINE))
     assert named == set(phony[1].split()) - {"help", "setup"}
+
+
+def test_plugin__builds_where_python_came_without_its_headers(tmp_path: Path) -> None:
+    folder = ROOT / "bridge" / "plugin_c"
+    spec = importlib.util.spec_from_file_location("build_plugin", folder / "build_plugin.py")
+    assert spec is not None and spec.loader is not None
+    build_plugin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build_plugin)
+    build_plugin.ffibuilder.emit_c_code(str(tmp_path / "module.c"))
+    compiler = next(path for path in map(shutil.which, ("cc", "gcc", "clang")) if path)
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{folder}", f"-I{folder / 'stable_abi'}"]
+    done = subprocess.run(
+        [compiler, *flags, "-fsyntax-only", str(tmp_path / "module.c")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

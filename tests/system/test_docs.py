@@ -29,3 +29,9 @@ def test_links__lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{page} names {target}"
+
+
+def test_abi_page__is_what_the_declarations_say() -> None:
+    from rmm.abi.docs import markdown
+
+    assert (ROOT / "docs/abi.md").read_text(encoding="utf-8") == markdown(), "run make docs"
