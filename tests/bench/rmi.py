@@ -17,37 +17,24 @@ POOL = 0x9400_0000
 IPA = 0x1_0000_0000
 MIB, GIB = 1 << 20, 1 << 30
 FID = {
-    name: 0xC400_0150 + offset
-    for offset, name in enumerate(
-        [
-            "VERSION",
-            "DELEGATE",
-            "UNDELEGATE",
-            "DATA_CREATE",
-            "DATA_CREATE_UNKNOWN",
-            "DATA_DESTROY",
-            "_6",
-            "ACTIVATE",
-            "REALM_CREATE",
-            "REALM_DESTROY",
-            "REC_CREATE",
-            "REC_DESTROY",
-            "REC_ENTER",
-            "RTT_CREATE",
-            "RTT_DESTROY",
-            "MAP_UNPROTECTED",
-            "_10",
-            "READ_ENTRY",
-            "UNMAP_UNPROTECTED",
-            "_13",
-            "PSCI_COMPLETE",
-            "FEATURES",
-            "RTT_FOLD",
-            "REC_AUX_COUNT",
-            "INIT_RIPAS",
-            "SET_RIPAS",
-        ]
-    )
+    "VERSION": 0xC400_0150,
+    "DELEGATE": 0xC400_0151,
+    "UNDELEGATE": 0xC400_0152,
+    "DATA_CREATE": 0xC400_0153,
+    "DATA_CREATE_UNKNOWN": 0xC400_0154,
+    "DATA_DESTROY": 0xC400_0155,
+    "REALM_CREATE": 0xC400_0158,
+    "REC_CREATE": 0xC400_015A,
+    "RTT_CREATE": 0xC400_015D,
+    "RTT_DESTROY": 0xC400_015E,
+    "MAP_UNPROTECTED": 0xC400_015F,
+    "READ_ENTRY": 0xC400_0161,
+    "UNMAP_UNPROTECTED": 0xC400_0162,
+    "FEATURES": 0xC400_0165,
+    "RTT_FOLD": 0xC400_0166,
+    "REC_AUX_COUNT": 0xC400_0167,
+    "INIT_RIPAS": 0xC400_0168,
+    "SET_RIPAS": 0xC400_0169,
 }
 
 
@@ -80,7 +67,7 @@ class Host:
         """An empty realm with a start table at level 1 (two of them for 40 bits)."""
         tables = 1 << max(0, ipa_bits - 39)
         self._next = -(-self._next // (GRANULE * tables)) * GRANULE * tables
-        base = [self.delegated() for _ in range(tables)][0]
+        base = min([self.delegated() for _ in range(tables)])
         rd, params = self.delegated(), self.page()
         block = bytearray(GRANULE)
         struct.pack_into("<QI4xI4xI4xI", block, 0, 0, ipa_bits, 0, 1, 1)

@@ -64,3 +64,19 @@ def test_attacker__counts_every_case() -> None:
     match = re.search(r"attacker: (\d+) cases, (\d+) passed", result.out)
     assert match is not None, result.out[-2000:]
     assert int(match[1]) == int(match[2]) >= 63 + 4
+
+
+def test_realm_of_64_recs__builds_runs_and_is_taken_apart() -> None:
+    result = ccabridge("run", "hello-realm", "-s", "realms.0.recs=64")
+    assert result.code == 0
+    match = re.search(r"(\d+) granules delegated, (\d+) returned and zero", result.out)
+    assert match is not None
+    assert int(match[1]) == int(match[2]) >= 64 * 17
+
+
+def test_realm_of_4_gib__is_sparse() -> None:
+    result = ccabridge("run", "rsi-tour", "-s", "realms.0.ram.size=4G", "-s", "realms.0.ipa_bits=40")
+    assert result.code == 0
+    match = re.search(r"(\d+) granules delegated, (\d+) returned and zero", result.out)
+    assert match is not None
+    assert int(match[1]) == int(match[2]) < 200
