@@ -45,19 +45,19 @@ $(STAMPS)/venv:
 $(STAMPS)/dependencies: $(STAMPS)/venv pyproject.toml .ci/pins
 	@echo 'ccabridge: installing pinned dependencies' >&2
 	@$(BIN)/python .ci/pins build runtime dev >$(STAMPS)/pins.txt
-	@$(BIN)/python -m pip install --quiet -r $(STAMPS)/pins.txt || \
+	@$(BIN)/python -m pip install -qq -r $(STAMPS)/pins.txt || \
 	  { echo 'ccabridge: the dependencies could not be installed; pip says why above' >&2; exit 1; }
 	@$(BIN)/python -m firmware.toolchain show >/dev/null 2>&1 || { \
 	  echo 'ccabridge: no aarch64 compiler here, installing ziglang into $(VENV)' >&2; \
 	  $(BIN)/python .ci/pins toolchain >$(STAMPS)/pins.txt; \
-	  $(BIN)/python -m pip install --quiet -r $(STAMPS)/pins.txt || \
+	  $(BIN)/python -m pip install -qq -r $(STAMPS)/pins.txt || \
 	  { echo 'ccabridge: ziglang could not be installed; or apt install gcc-aarch64-linux-gnu' >&2; exit 1; }; }
 	@touch $@
 
 # The command and the plugin.  The install is editable: only what is compiled can grow old.
 $(STAMPS)/plugin: $(STAMPS)/dependencies setup.py $(PLUGIN_SOURCES)
 	@echo 'ccabridge: building the plugin' >&2
-	@CC="$(COMPILER)" $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . || \
+	@CC="$(COMPILER)" $(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable . || \
 	  { echo 'ccabridge: the plugin could not be built; the compiler says why above' >&2; exit 1; }
 	@$(BIN)/python -m compileall -q bridge rmm machine firmware
 	@touch $@
@@ -94,7 +94,7 @@ format: setup
 
 wheel: setup
 	@rm -rf build/lib* build/bdist*
-	CC="$(COMPILER)" $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	CC="$(COMPILER)" $(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .
 
 docs: setup
 	$(BIN)/python -m machine.config.docs
