@@ -28,6 +28,7 @@ class Reason(IntEnum):
     ENGINE = lib.CCA_EXIT_ENGINE
     LIMIT = lib.CCA_EXIT_LIMIT
     UNDEF_EL2 = lib.CCA_EXIT_UNDEF_EL2
+    ABORTED = lib.CCA_EXIT_ABORTED
 
 
 class EventKind(IntEnum):

@@ -190,6 +190,8 @@ def stop_of(core: Core, reason: int) -> End:
             return End(TIMEOUT, "the limit of virtual time or instructions (limits:) is reached", core=core)
         case Reason.AARCH32:
             text = f"a return to AArch32 is asked for (SPSR {exit_.esr:#x}): this machine runs AArch64 only"
+        case Reason.ABORTED:
+            text = "the engine cannot translate an instruction near here, and gave up"
         case Reason.LOOP:
             text = "exceptions nest without an instruction between them: is VBAR set, and its vector mapped?"
         case Reason.GPC:

@@ -3,10 +3,12 @@
  * The one file that knows Unicorn (2.1.4). Every odd-looking step here answers an observed behaviour of that
  * engine, which docs/engine.md lists.
  */
-#define _POSIX_C_SOURCE 200809L /* setenv */
+#define _POSIX_C_SOURCE 200809L /* setenv, sigsetjmp */
 
 #include "engine.h"
 
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +22,39 @@ struct cca_engine {
     uint64_t drop_pa;      /* page whose code is being dropped: the fill hook answers identity for it */
     bool dropping;
     bool faulted;          /* the fill hook refused a translation since the last start */
+    bool broken;           /* it aborted: its state is not to be trusted, nor freed */
 };
 
 /* Offset of CPUARMState.exception inside a context copy, found once by provoking a known syndrome. */
 static size_t syndrome_offset;
 
 enum { PROBE_SYNDROME = 0x5E001234 }; /* EC 0x17 (SMC64), IL, imm16 0x1234 */
+
+/*
+ * The engine calls abort() on some words that are no instructions (unallocated half-precision vector encodings are
+ * among them). A guest must not end the process by that, so abort() within a run comes back here.
+ */
+static sigjmp_buf abort_return;
+static volatile sig_atomic_t abort_guarded;
+
+static void on_abort(int number)
+{
+    if (abort_guarded) siglongjmp(abort_return, 1);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void guard_aborts(void)
+{
+    static bool done;
+    struct sigaction action;
+    if (done) return;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_abort;
+    action.sa_flags = SA_NODEFER;
+    sigemptyset(&action.sa_mask);
+    done = sigaction(SIGABRT, &action, NULL) == 0;
+}
 
 static uc_arm64_cp_reg cp_of(uint32_t encoding)
 {
@@ -213,8 +242,10 @@ fail:
 void engine_close(struct cca_engine *e)
 {
     if (e == NULL) return;
-    if (e->context) uc_context_free(e->context);
-    if (e->uc) uc_close(e->uc);
+    if (!e->broken) {
+        if (e->context) uc_context_free(e->context);
+        if (e->uc) uc_close(e->uc);
+    }
     free(e);
 }
 
@@ -226,7 +257,16 @@ int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host)
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
 {
     e->faulted = false;
+    if (e->broken) return CCA_STOP_ABORTED;
+    guard_aborts();
+    if (sigsetjmp(abort_return, 0) != 0) {
+        abort_guarded = 0;
+        e->broken = true;
+        return CCA_STOP_ABORTED;
+    }
+    abort_guarded = 1;
     uc_err err = uc_emu_start(e->uc, pc, 0, 0, 0);
+    abort_guarded = 0;
     if (err == UC_ERR_OK) return CCA_STOP_ASKED; /* or WFI: the core knows whether it asked */
     if (err == UC_ERR_EXCEPTION && e->faulted) return CCA_STOP_FAULT;
     *error = (int)err;

@@ -30,6 +30,7 @@ enum cca_reason {
     CCA_EXIT_ENGINE = 15,     /* the engine reported an error of its own: engine_error */
     CCA_EXIT_LIMIT = 16,      /* the machine's instruction limit is reached */
     CCA_EXIT_UNDEF_EL2 = 17,  /* trapped SVE/SME/FP access from a realm (esr) */
+    CCA_EXIT_ABORTED = 18,    /* the engine gave up on an instruction: this core can only be read from now on */
 };
 
 enum cca_event_kind {

@@ -212,6 +212,11 @@ int cca_run(cca_core *c, uint64_t slice)
         case CCA_STOP_FAULT:
             cca_handle_fault(c);
             break;
+        case CCA_STOP_ABORTED:
+            x->reason = CCA_EXIT_ABORTED;
+            x->pc = engine_pc(c->e);
+            x->el = (engine_pstate(c->e) >> 2) & 3;
+            break;
         case CCA_STOP_ERROR:
             x->engine_error = error;
             cca_leave(c, CCA_EXIT_ENGINE);

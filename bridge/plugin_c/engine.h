@@ -14,7 +14,7 @@ struct cca_engine;
 #define CCA_SYSREG(op0, op1, crn, crm, op2) \
     ((uint32_t)(((op0) << 14) | ((op1) << 11) | ((crn) << 7) | ((crm) << 3) | (op2)))
 
-enum cca_stop { CCA_STOP_ASKED, CCA_STOP_FAULT, CCA_STOP_ERROR };
+enum cca_stop { CCA_STOP_ASKED, CCA_STOP_FAULT, CCA_STOP_ERROR, CCA_STOP_ABORTED };
 
 enum cca_exception {
     CCA_EXC_UNDEF,

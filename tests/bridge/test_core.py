@@ -472,3 +472,11 @@ def test_hafdbs__a_read_sets_the_access_flag_and_a_write_the_dirty_state(bench: 
     bench.run(core, [STR_X0_X1])
     assert core.exit.pc == CODE + 8
     assert bench.memory.read64(entry) == 0x8000_0000 | 0x401 | 1 << 51
+
+
+def test_engine_abort__ends_the_run_and_not_the_process(bench: Bench) -> None:
+    core = bench.core()
+    assert bench.run(core, [0x2E400E04]) is Reason.ABORTED  # an unallocated half-precision vector encoding
+    assert core.exit.pc == CODE
+    assert Reason(core.run(100)) is Reason.ABORTED
+    assert bench.run(bench.core(), [0xD2800020]) is Reason.SMC

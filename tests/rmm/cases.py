@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -32,13 +32,25 @@ class Case:
 
 
 class Table:
-    """All conditions of one command in the order of rmm-abi.md, with a set-up in which the call succeeds."""
+    """All conditions of one command in the order of rmm-abi.md, with a set-up in which the call succeeds.
 
-    def __init__(self, decl: Call, section: str, setup: Setup, *cases: Case, offered: Any = None) -> None:
+    joint: cases in which two conditions about the same thing hold at once; each is named for the one that decides.
+    """
+
+    def __init__(
+        self,
+        decl: Call,
+        section: str,
+        setup: Setup,
+        *cases: Case,
+        offered: Any = None,
+        joint: Sequence[Case] = (),
+    ) -> None:
         self.decl = decl
         self.section = section
         self.setup = setup
         self.cases = cases
+        self.joint = tuple(joint)
         self.offered = offered
 
     def world(self) -> tuple[World, Args]:
@@ -66,7 +78,7 @@ def alone(*tables: Table) -> Any:
     """Parametrizes a test by (table, case)."""
     return pytest.mark.parametrize(
         ("table", "case"),
-        [pytest.param(t, c, id=f"{t.decl.short.lower()}__{c.name}") for t in tables for c in t.cases],
+        [pytest.param(t, c, id=f"{t.decl.short.lower()}__{c.name}") for t in tables for c in (*t.cases, *t.joint)],
     )
 
 
@@ -108,3 +120,13 @@ def fresh_ns(name: str) -> Break:
 def fresh_delegated(name: str) -> Break:
     """The argument becomes a delegated granule."""
     return lambda world, args: args.update({name: world.delegated()})
+
+
+def both(*breaks: Break) -> Break:
+    """One after the other."""
+
+    def apply(world: World, args: Args) -> None:
+        for one in breaks:
+            one(world, args)
+
+    return apply

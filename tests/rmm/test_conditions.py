@@ -10,7 +10,7 @@ from rmm.abi import rmi
 from rmm.abi.structs import REALM_PARAMS, REC_ENTER, REC_PARAMS
 from rmm.bare import exception, smc
 from rmm.features import Features
-from tests.rmm.cases import Args, Case, Table, added, alone, fresh_delegated, fresh_ns, in_order, put
+from tests.rmm.cases import Args, Case, Table, added, alone, both, fresh_delegated, fresh_ns, in_order, put
 from tests.rmm.fakes import EMUL_MMIO, INJECT_SEA, INPUT, REALM, REC, RTT, G, World, context, features
 
 OUTSIDE = 0x4000_0000  # no memory there
@@ -25,6 +25,19 @@ def gran(name: str, wrong: Any) -> tuple[Case, Case, Case]:
         Case(f"{name}_bound", INPUT, put(name, OUTSIDE), name),
         Case(f"{name}_state", INPUT, wrong(name), name),
     )
+
+
+def unaligned_outside(*names: str) -> tuple[Case, ...]:
+    """Alignment is looked at before anything else about a granule."""
+    return tuple(
+        Case(name if "_" in name else f"{name}_align", INPUT, put(name.partition("_")[0], OUTSIDE + 8), name)
+        for name in names
+    )
+
+
+def at(name: str, status: int, index: int = 0, /, **args: int) -> Case:
+    """The condition `name` decides when the arguments are these."""
+    return Case(name, status, lambda world, own: own.update(args), "", index)
 
 
 def on_realm(act: Any) -> Any:
@@ -59,6 +72,7 @@ DELEGATE = Table(
     Case("gran_bound", INPUT, put("addr", OUTSIDE), "addr"),
     Case("gran_state", INPUT, fresh_delegated("addr"), "addr"),
     Case("gran_gpt", INPUT, refused_by_root, "addr"),
+    joint=(at("gran_align", INPUT, addr=OUTSIDE + 8),),
 )
 UNDELEGATE = Table(
     rmi.GRANULE_UNDELEGATE,
@@ -67,6 +81,7 @@ UNDELEGATE = Table(
     Case("gran_align", INPUT, added("addr", 0xFFF), "addr"),
     Case("gran_bound", INPUT, put("addr", OUTSIDE), "addr"),
     Case("gran_state", INPUT, fresh_ns("addr"), "addr"),
+    joint=(at("gran_align", INPUT, addr=OUTSIDE + 8),),
 )
 
 # §3.4
@@ -152,6 +167,11 @@ REALM_CREATE = Table(
     Case("rtt_base_bound", INPUT, roots_outside, "root count"),
     Case("rtt_base_state", INPUT, roots_ns, "root count"),
     offered=sve_features,
+    joint=(
+        *unaligned_outside("params", "rd"),
+        Case("rd_alias", INPUT, both(rd_is_root, added("rd", 8)), ""),
+        Case("rtt_base_align", INPUT, rewritten(rtt_base=OUTSIDE + G), ""),
+    ),
 )
 REALM_CREATE_BARE = Table(
     rmi.REALM_CREATE,
@@ -160,7 +180,20 @@ REALM_CREATE_BARE = Table(
     Case("sve_supp", INPUT, rewritten(flags=2), "flags"),
     Case("pmu_supp", INPUT, rewritten(flags=4, pmu_num_ctrs=1), "flags"),
     Case("hash_algo_supp", INPUT, rewritten(hash_algo=1), "hash"),
-    offered=lambda: features(hash_sha512=False),
+    offered=lambda: features(hash_sha512=False, vmid_bits=8),
+    joint=(
+        Case("num_wps_supp", INPUT, rewritten(flags=2, num_wps=9), ""),
+        Case("sve_supp", INPUT, rewritten(flags=2, sve_vl=15), ""),
+        Case("hash_algo_valid", INPUT, rewritten(hash_algo=2), ""),
+        Case("hash_algo_supp", INPUT, rewritten(hash_algo=1, vmid=0x100), ""),
+    ),
+)
+REALM_CREATE_SVE = Table(
+    rmi.REALM_CREATE,
+    "§3.4, on a machine with SVE and without PMU",
+    realm_create,
+    Case("sve_vl_supp", INPUT, rewritten(flags=6, sve_vl=4, pmu_num_ctrs=1), "flags"),
+    offered=lambda: features(sve=True, sve_vl=3),
 )
 
 # §3.5 to §3.7
@@ -176,6 +209,7 @@ ACTIVATE = Table(
     one_realm,
     *gran("rd", fresh_delegated),
     Case("realm_state", REALM, activated, "realm"),
+    joint=(*unaligned_outside("rd"),),
 )
 REALM_DESTROY = Table(
     rmi.REALM_DESTROY,
@@ -184,8 +218,9 @@ REALM_DESTROY = Table(
     *gran("rd", fresh_delegated),
     Case("realm_recs", REALM, on_realm(lambda realm, world: world.rec(realm)), "recs"),
     Case("realm_live", REALM, on_realm(lambda realm, world: world.tables(realm, 0, 2)), "tables"),
+    joint=(*unaligned_outside("rd"),),
 )
-AUX_COUNT = Table(rmi.REC_AUX_COUNT, "§3.7", one_realm, *gran("rd", fresh_delegated))
+AUX_COUNT = Table(rmi.REC_AUX_COUNT, "§3.7", one_realm, *gran("rd", fresh_delegated), joint=(*unaligned_outside("rd"),))
 
 # §3.8, §3.9
 
@@ -211,6 +246,11 @@ def rec_field(world: World, args: Args, name: str) -> Any:
 
 def aux_twice(world: World, args: Args) -> None:
     rec_rewritten(aux1=rec_field(world, args, "aux")[0])(world, args)
+
+
+def aux_twice_ns(world: World, args: Args) -> None:
+    pa = world.ns()
+    rec_rewritten(aux0=pa, aux1=pa)(world, args)
 
 
 def rec_is_aux(world: World, args: Args) -> None:
@@ -252,6 +292,12 @@ REC_CREATE = Table(
     Case("mpidr_index", INPUT, rec_rewritten(mpidr=1), "p mpidr"),
     Case("num_aux", INPUT, rec_rewritten(num_aux=1), "p num"),
     offered=lambda: features(max_recs_order=2),
+    joint=(
+        *unaligned_outside("params", "rec", "rd"),
+        Case("aux_align", INPUT, rec_rewritten(aux0=OUTSIDE + 8), ""),
+        Case("aux_state", INPUT, aux_twice_ns, ""),
+        Case("mpidr_valid", INPUT, rec_rewritten(mpidr=0x11), ""),
+    ),
 )
 
 
@@ -295,6 +341,7 @@ REC_DESTROY = Table(
     one_rec,
     *gran("rec", fresh_delegated),
     Case("rec_running", REC, rec_runs, "running"),
+    joint=(*unaligned_outside("rec"),),
 )
 
 # §3.10
@@ -358,6 +405,7 @@ ENTER = Table(
     Case("gicv3_lrs", REC, entering(LRS, 1 << 62 | 1 << 61), "r lrs"),
     Case("inject_sea", REC, entering(FLAGS, INJECT_SEA), "r flags"),
     Case("emul_mmio", REC, entering(FLAGS, EMUL_MMIO), "r flags"),
+    joint=(*unaligned_outside("run", "rec"),),
 )
 
 
@@ -430,6 +478,10 @@ RTT_CREATE = Table(
     Case("ipa_align", INPUT, put("ipa", G), "ipa"),
     Case("rtt_walk", RTT, put("ipa", 1 << 30), "ipa level", 1),
     Case("rtte_state", RTT, on_realm(lambda realm, world: world.tables(realm, 0, 3)), "entry ipa level", 2),
+    joint=(
+        *unaligned_outside("rtt", "rd"),
+        at("ipa_bound", INPUT, ipa=(1 << 40) + 8),
+    ),
 )
 
 
@@ -450,6 +502,11 @@ RTT_DESTROY = Table(
     Case("rtt_walk", RTT, put("ipa", 1 << 30), "ipa level entry", 1),
     Case("rtte_state", RTT, put("ipa", BLOCK), "ipa level entry", 2),
     Case("rtt_live", RTT, on_realm(lambda realm, world: world.data(realm, 0)), "entry", 3),
+    joint=(
+        *unaligned_outside("rd"),
+        at("ipa_bound", INPUT, ipa=(1 << 40) + 8),
+        at("ipa_align", INPUT, ipa=(1 << 30) + G),
+    ),
 )
 
 
@@ -468,6 +525,11 @@ RTT_FOLD = Table(
     Case("rtt_walk", RTT, put("ipa", 1 << 30), "ipa level entry", 1),
     Case("rtte_state", RTT, put("ipa", BLOCK), "ipa level entry", 2),
     Case("rtt_homogeneous", RTT, on_realm(uneven), "entry", 3),
+    joint=(
+        *unaligned_outside("rd"),
+        at("ipa_bound", INPUT, ipa=(1 << 40) + 8),
+        at("ipa_align", INPUT, ipa=(1 << 30) + G),
+    ),
 )
 
 
@@ -510,6 +572,11 @@ RTT_MAP = Table(
     Case("ipa_protected", INPUT, put("ipa", 0), "ipa"),
     Case("rtt_walk", RTT, put("ipa", NS_HALF + (1 << 30)), "ipa level", 1),
     Case("rtte_state", RTT, on_realm(ns_mapped), "entry ipa level", 3),
+    joint=(
+        *unaligned_outside("rd"),
+        at("ipa_bound", INPUT, ipa=(1 << 40) + 8),
+        at("ipa_align", INPUT, ipa=8),
+    ),
 )
 
 
@@ -523,6 +590,7 @@ MAP_BELOW_START = Table(
     "§3, level windows",
     start_level_2,
     Case("level_start", INPUT, level(1), "level"),
+    joint=(at("ipa_protected", INPUT, ipa=0, level=1),),
 )
 
 
@@ -548,6 +616,11 @@ RTT_UNMAP = Table(
     Case("ipa_protected", INPUT, put("ipa", 0), "ipa"),
     Case("rtt_walk", RTT, put("ipa", NS_HALF + (1 << 30)), "ipa level entry", 1),
     Case("rtte_state", RTT, on_realm(ns_unmapped), "entry ipa level", 3),
+    joint=(
+        *unaligned_outside("rd"),
+        at("ipa_bound", INPUT, ipa=(1 << 40) + 8),
+        at("ipa_align", INPUT, ipa=8),
+    ),
 )
 
 
@@ -563,6 +636,7 @@ UNMAP_BELOW_START = Table(
     "§3, level windows",
     unmap_at_start,
     Case("level_start", INPUT, level(1), "level"),
+    joint=(at("ipa_protected", INPUT, ipa=0, level=1),),
 )
 READ_ENTRY = Table(
     rmi.RTT_READ_ENTRY,
@@ -572,6 +646,10 @@ READ_ENTRY = Table(
     Case("level_bound", INPUT, level(0), "level"),
     Case("ipa_bound", INPUT, put("ipa", 1 << 40), "ipa"),
     Case("ipa_align", INPUT, put("ipa", G), "ipa"),
+    joint=(
+        *unaligned_outside("rd"),
+        at("ipa_bound", INPUT, ipa=(1 << 40) + 8),
+    ),
 )
 
 # §3.17 to §3.19
@@ -605,6 +683,10 @@ DATA_CREATE = Table(
     Case("rtt_walk", RTT, put("ipa", BLOCK), "ipa", 2),
     Case("rtte_state", RTT, on_realm(page_at_0), "entry ipa", 3),
     Case("src_gpt", INPUT, src_closed, "src"),
+    joint=(
+        *unaligned_outside("src", "data", "rd"),
+        at("ipa_bound", INPUT, ipa=NS_HALF + 8),
+    ),
 )
 
 
@@ -623,6 +705,10 @@ DATA_CREATE_UNKNOWN = Table(
     Case("ipa_align", INPUT, added("ipa", 8), "ipa"),
     Case("rtt_walk", RTT, put("ipa", BLOCK), "ipa", 2),
     Case("rtte_state", RTT, on_realm(page_at_0), "entry ipa", 3),
+    joint=(
+        *unaligned_outside("data", "rd"),
+        at("ipa_bound", INPUT, ipa=NS_HALF + 8),
+    ),
 )
 
 
@@ -641,6 +727,11 @@ DATA_DESTROY = Table(
     Case("ipa_align", INPUT, added("ipa", 8), "ipa"),
     Case("rtt_walk", RTT, put("ipa", BLOCK), "ipa", 2),
     Case("rtte_state", RTT, put("ipa", G), "ipa", 3),
+    joint=(
+        *unaligned_outside("rd"),
+        at("ipa_bound", INPUT, ipa=NS_HALF + 8),
+        at("ipa_align", INPUT, ipa=BLOCK + 8),
+    ),
 )
 
 # §3.20, §3.21
@@ -658,6 +749,12 @@ def destroyed_at_0(realm: Any, world: World) -> None:
     world.ok(rmi.DATA_DESTROY, realm.rd, 0)
 
 
+def block_destroyed(realm: Any, world: World) -> None:
+    """The level-2 entry at BLOCK becomes UNASSIGNED DESTROYED."""
+    world.tables(realm, BLOCK, 3)
+    world.ok(rmi.RTT_DESTROY, realm.rd, BLOCK, 3)
+
+
 INIT_RIPAS = Table(
     rmi.RTT_INIT_RIPAS,
     "§3.20",
@@ -672,6 +769,15 @@ INIT_RIPAS = Table(
     Case("base_walk", RTT, lambda w, a: a.update(base=BLOCK + G, top=3 * BLOCK), "base top", 2),
     Case("rtte_state", RTT, on_realm(destroyed_at_0), "entry base", 3),
     Case("top_walk", RTT, lambda w, a: a.update(base=BLOCK, top=BLOCK + G), "base top", 2),
+    joint=(
+        *unaligned_outside("rd"),
+        at("base_align", INPUT, base=NS_HALF + 8, top=NS_HALF + G),
+        at("base_bound", INPUT, base=NS_HALF, top=NS_HALF + G + 8),
+        at("top_align", INPUT, top=NS_HALF + G + 8),
+        Case(
+            "rtte_state", RTT, both(on_realm(block_destroyed), lambda w, a: a.update(base=BLOCK, top=BLOCK + G)), "", 2
+        ),
+    ),
 )
 
 
@@ -717,6 +823,10 @@ SET_RIPAS = Table(
     Case("base_request", INPUT, put("base", G), "base"),
     Case("top_request", INPUT, put("top", 4 * BLOCK), "top"),
     Case("rtte_state", RTT, page_destroyed, "entry base", 3),
+    joint=(
+        *unaligned_outside("rd", "rec"),
+        at("top_base", INPUT, base=2 * G, top=G + 8),
+    ),
 )
 
 
@@ -740,6 +850,20 @@ def test_set_ripas__base_walk_before_top_walk() -> None:
     assert world.fails(rmi.RTT_SET_RIPAS, *args.values()) == (RTT, 2, "base_walk")
 
 
+def test_set_ripas__top_request_before_base_walk() -> None:
+    world = World()
+    args = requested(world, BLOCK + G, 3 * BLOCK)
+    args["top"] = 4 * BLOCK
+    assert world.fails(rmi.RTT_SET_RIPAS, *args.values()) == (INPUT, 0, "top_request")
+
+
+def test_set_ripas__rtte_state_before_top_walk() -> None:
+    world = World()
+    args = requested(world, BLOCK, BLOCK + G)
+    block_destroyed(world.rmm.realms()[0], world)
+    assert world.fails(rmi.RTT_SET_RIPAS, *args.values()) == (RTT, 2, "rtte_state")
+
+
 # §3.22
 
 
@@ -755,6 +879,11 @@ def psci_complete(world: World) -> Args:
 
 def idle_caller(world: World, args: Args) -> None:
     args["calling"] = world.rmm.recs()[2].pa
+
+
+def all_run(world: World, args: Args) -> None:
+    for rec in world.rmm.recs():
+        rec.running = True
 
 
 def foreign_target(world: World, args: Args) -> None:
@@ -781,6 +910,10 @@ PSCI_COMPLETE = Table(
     Case("owner", INPUT, foreign_target, "target"),
     Case("target", INPUT, lambda w, a: a.update(target=w.rmm.recs()[2].pa), "target calling"),
     Case("status", INPUT, put("status", -2), "status"),
+    joint=(
+        at("alias", INPUT, calling=OUTSIDE, target=OUTSIDE),
+        Case("calling_running", INPUT, both(idle_caller, all_run), ""),
+    ),
 )
 
 # §1.4
@@ -798,6 +931,7 @@ TABLES = (
     UNDELEGATE,
     REALM_CREATE,
     REALM_CREATE_BARE,
+    REALM_CREATE_SVE,
     ACTIVATE,
     REALM_DESTROY,
     AUX_COUNT,

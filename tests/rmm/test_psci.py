@@ -126,6 +126,7 @@ REFUSED = [
     ((CPU_ON[1], 1 << 31 | 0xF0, 0x1000, 0), ALREADY_ON),  # only affinity fields count
     ((AFFINITY[1], 1, 1), INVALID_PARAMETERS),
     ((AFFINITY[1], 0, 1), INVALID_PARAMETERS),
+    ((AFFINITY[1], 9, 1), INVALID_PARAMETERS),
     ((AFFINITY[1], 2, 0), INVALID_PARAMETERS),
     ((AFFINITY[1], 0, 0), ON),
 ]
@@ -133,7 +134,7 @@ NAMES = [
     *["entry_point_bound"] * 3,
     *["target_bound"] * 3,
     *["target_self"] * 2,
-    *["level_valid"] * 2,
+    *["level_valid"] * 3,
     "target_bound",
     None,
 ]

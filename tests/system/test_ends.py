@@ -78,6 +78,13 @@ def test_device_access_by_a_pair__is_named_with_its_instruction(tmp_path: Path) 
     assert "ldp x0, x2, [x1]" in result.out
 
 
+def test_word_that_the_engine_gives_up_on__is_named(tmp_path: Path) -> None:
+    result = run(tmp_path, (0x2E400E04,))
+    assert result.code == 3
+    assert "cannot translate" in result.lines[-1]
+    assert "PC: 0x60000000" in result.out
+
+
 def test_json__says_how_it_ended(tmp_path: Path) -> None:
     ended = json.loads(run(tmp_path, SYSTEM_OFF, "--json").lines[-1])
     assert (ended["end"], ended["code"]) == ("guest-exit", 0)
