@@ -14,13 +14,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILER = $$(command -v cc || command -v gcc || command -v clang)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint format firmware wheel docs conformance asan clean
+.PHONY: help setup run test bench lint format firmware wheel docs conformance mutate asan clean
 
 help:
 	@echo 'make run       set up and boot the default machine (configs/hello-realm.yaml)'
 	@echo 'make test      set up and run the tests'
 	@echo 'make bench     speed, as a table of ratios to a baseline in the same run'
 	@echo 'make conformance  replay the recorded answers of a reference RMM'
+	@echo 'make mutate    drop, negate, swap and re-label each failure condition: does a test notice?'
 	@echo 'make lint      ruff and mypy --strict'
 	@echo 'make format    let ruff write what lint asks for'
 	@echo 'make firmware  build the aarch64 images'
@@ -82,6 +83,9 @@ bench: setup
 
 conformance: setup
 	@$(BIN)/ccabridge conformance tests/rmm/corpus/*.jsonl.gz
+
+mutate: setup
+	@$(BIN)/python -m tests.rmm.mutate
 
 lint: setup
 	$(BIN)/ruff check .
