@@ -14,6 +14,7 @@ from bridge.plugin import lib
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.config.images import read_images
+from machine.config.supported import refuse_unsupported
 from machine.config.validate import gpt_ranges
 from machine.devices.console import Console
 from machine.end import MODEL_BUG, End
@@ -45,6 +46,7 @@ class Machine:
     """
 
     def __init__(self, config: MachineConfig, output: Callable[[str], object]) -> None:
+        refuse_unsupported(config)
         images = read_images(config)
         self.config = config
         self._output = output

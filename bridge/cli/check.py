@@ -44,8 +44,10 @@ def main(args: argparse.Namespace) -> int:
 def _report(name: str, args: argparse.Namespace) -> str:
     from machine.config import load
     from machine.config.images import Images, read_images
+    from machine.config.supported import refuse_unsupported
 
     config = load(name, args.set)
+    refuse_unsupported(config)
     images: Images = read_images(config)
     if args.json:
         import json

@@ -108,6 +108,8 @@ def test_json__says_how_it_ended(tmp_path: Path) -> None:
         (["run", "qemu-virt", "--load", "/etc/hostname"], "`at` is missing"),
         (["run", "qemu-virt", "--load", "/etc/hostname@zero"], "zero"),
         (["run", "/dev/null"], "/dev/null"),
+        (["run", "hello-realm", "-s", "cpu.count=2"], "this version runs one"),
+        (["check", "hello-realm", "-s", "boot.world=secure", "-s", "boot.el=1"], "Secure world"),
     ],
 )
 def test_bad_command_line__is_one_line_and_2(words: list[str], expected: str) -> None:
