@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 VMM = tuple(f"vmm/{name}.c" for name in ("granule", "hostcall", "realm", "rtt", "run", "status"))
 
+CONFORMANCE_TABLES = "interface granules realms tables data ripas shared recs run change psci off"
+CONFORMANCE = tuple(f"conformance/{name}.c" for name in ("main", "world", *CONFORMANCE_TABLES.split()))
+
 BENCH = ("bench/loops.S", "bench/realm.c")
 
 
@@ -28,6 +31,8 @@ IMAGES = (
         ("attacker/main.c", "attacker/probe.c", "attacker/probes.S", "attacker/window.c", "stage1/stage1.c", *VMM),
         "tries every way into memory that is not the Normal world's",
     ),
+    Firmware("conformance", "host", (*CONFORMANCE, *VMM), "makes each RMI command in every way that can fail"),
+    Firmware("puppet", "realm", ("conformance/puppet.c",), "does what the conformance host tells it to"),
     Firmware("hello", "realm", ("payloads/hello.c",), "says hello by RSI_HOST_CALL"),
     Firmware("rsi-tour", "realm", ("payloads/rsi-tour.c",), "makes every RSI call"),
     Firmware("ripas", "realm", ("payloads/ripas.c",), "takes pages from RAM to EMPTY, shared, and back"),

@@ -105,7 +105,7 @@ static void hook_intr(uc_engine *uc, uint32_t number, void *user)
     switch (number) {
     case 1: kind = CCA_EXC_UNDEF; break;
     case 2: kind = CCA_EXC_SVC; break;
-    case 3: kind = CCA_EXC_OTHER; break;
+    case 3: kind = CCA_EXC_BREAKPOINT; break;
     case 4: kind = CCA_EXC_ALIGNMENT; break;
     case 7: kind = CCA_EXC_BRK; break;
     case 11: kind = CCA_EXC_HVC; break;
@@ -418,14 +418,16 @@ void engine_drop_all_code(struct cca_engine *e)
     uc_ctl_flush_tb(e->uc);
 }
 
-uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el)
+uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el, uint64_t *address)
 {
     /* struct { uint32_t syndrome, fsr; uint64_t vaddress; uint32_t target_el; } */
     uint32_t syndrome = 0;
     *target_el = 1;
+    *address = 0;
     if (uc_context_save(e->uc, e->context) != UC_ERR_OK) return 0;
     const unsigned char *p = (const unsigned char *)e->context + syndrome_offset;
     memcpy(&syndrome, p, 4);
+    memcpy(address, p + 8, 8);
     memcpy(target_el, p + 16, 4);
     return syndrome;
 }

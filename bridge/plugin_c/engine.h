@@ -22,7 +22,8 @@ enum cca_exception {
     CCA_EXC_HVC,
     CCA_EXC_SMC,
     CCA_EXC_BRK,
-    CCA_EXC_ALIGNMENT,
+    CCA_EXC_ALIGNMENT, /* and watchpoints: the syndrome tells */
+    CCA_EXC_BREAKPOINT,
     CCA_EXC_OTHER,
 };
 
@@ -50,7 +51,8 @@ uint64_t engine_vbar(struct cca_engine *e, unsigned el);
 void engine_flush_all(struct cca_engine *e);
 void engine_drop_code(struct cca_engine *e, uint64_t pa); /* one 4 KiB page; only while the engine is stopped */
 void engine_drop_all_code(struct cca_engine *e);
-uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el); /* of the exception being reported */
+/* Of the exception being reported: its syndrome, the level it is meant for, and the address it is about. */
+uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el, uint64_t *address);
 
 /* Called by the binding. */
 bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa, uint8_t *prot);

@@ -285,7 +285,7 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
         return;
     }
     uint32_t target;
-    uint64_t syndrome = engine_syndrome(c->e, &target);
+    uint64_t address, syndrome = engine_syndrome(c->e, &target, &address);
     if (have && (insn & 0xFFC00000u) == 0xD5000000u && ((insn >> 19) & 3) != 0) {
         bool read = (insn >> 21) & 1;
         uint32_t encoding = (insn >> 5) & 0xFFFF;
@@ -344,8 +344,20 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
     case CCA_EXC_UNDEF:
         undefined(c, pc, el);
         break;
+    case CCA_EXC_BREAKPOINT: {
+        uint32_t target;
+        uint64_t address, syndrome = engine_syndrome(c->e, &target, &address);
+        cca_take(c, own_target(el), pc, syndrome, false, 0);
+        break;
+    }
     case CCA_EXC_ALIGNMENT: {
         struct cca_ldst d;
+        uint32_t target;
+        uint64_t address, syndrome = engine_syndrome(c->e, &target, &address);
+        if (syndrome >> 26 == 0x34 || syndrome >> 26 == 0x35) { /* a watchpoint */
+            cca_take(c, own_target(el), pc, syndrome, true, address);
+            break;
+        }
         bool decoded = decode_at(c, pc, el, &d, &insn);
         uint64_t esr = (el == 0 ? EC(0x24) : EC(0x25)) | ESR_IL | FSC_ALIGNMENT;
         if (decoded && d.write && !d.atomic) esr |= 1u << 6;

@@ -480,3 +480,19 @@ def test_engine_abort__ends_the_run_and_not_the_process(bench: Bench) -> None:
     assert core.exit.pc == CODE
     assert Reason(core.run(100)) is Reason.ABORTED
     assert bench.run(bench.core(), [0xD2800020]) is Reason.SMC
+
+
+def msr(op0: int, op1: int, crn: int, crm: int, op2: int, rt: int) -> int:
+    return 0xD500_0000 | op0 << 19 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5 | rt
+
+
+def test_breakpoint__fires_at_its_address(bench: Bench) -> None:
+    core = bench.core(el=1)
+    at = CODE + 4 * 10
+    # X0 = 0, X1 = address, X2 = E, PMC = EL1 and EL0, BAS; X3 = MDE, KDE
+    core.set_x(0, [0, at, 1 | 3 << 1 | 0xF << 5, 1 << 15 | 1 << 13])
+    arm = [msr(2, 0, 1, 0, 4, 0), msr(2, 0, 0, 0, 4, 1), msr(2, 0, 0, 0, 5, 2), msr(2, 0, 0, 2, 2, 3)]
+    assert bench.run(core, [*arm, 0xD50348FF, 0xD5033FDF, *[0xD503201F] * 8]) is Reason.SMC  # msr daifclr, #8; isb
+    assert taken(core, 1, 0x200)
+    assert core.get_sysreg(ESR[1]) == 0x31 << 26 | 1 << 25 | 0x22
+    assert core.get_sysreg(ELR[1]) == at
