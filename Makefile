@@ -85,7 +85,7 @@ conformance: setup
 	@$(BIN)/ccabridge conformance tests/rmm/corpus/*.jsonl.gz
 
 mutate: setup
-	@$(BIN)/python -m tests.rmm.mutate
+	@$(BIN)/python -m tests.mutate
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,6 +18,6 @@ runtime=$("$cc" -print-file-name=libasan.so)
 export LD_PRELOAD="$runtime" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_segv=0
 export CCA_SANITIZE=address,undefined PYTHONPATH=.
 # capstone's loader does not get along with the preloaded runtime: test_decode runs under UBSan alone, below
-"$python" -m pytest -q -p no:cacheprovider tests/plugin tests/bridge/test_core.py --ignore tests/plugin/test_decode.py
+"$python" -m pytest -q -p no:cacheprovider tests/plugin tests/bridge/test_core.py tests/bridge/test_random_code.py --ignore tests/plugin/test_decode.py
 unset LD_PRELOAD
 CCA_SANITIZE=undefined "$python" -m pytest -q -p no:cacheprovider tests/plugin/test_decode.py
