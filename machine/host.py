@@ -25,18 +25,16 @@ def run_host(machine: Machine) -> None:
     slice_ = machine.slice
     reason = run(handle, slice_)
     while True:
+        if machine.tracing:
+            machine.drain_events(core)
         if reason == SMC:
             result = smc(unpack(exit_.x, 8))
-            if machine.tracing:
-                machine.drain_events(core)
             if len(result) == 5:
                 reason = resume5(handle, slice_, *result)
             else:
                 resume(handle, 0, len(result), result)
                 reason = run(handle, slice_)
             continue
-        if machine.tracing:
-            machine.drain_events(core)
         match reason:
             case Reason.MMIO:
                 machine.mmio(core)

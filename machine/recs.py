@@ -119,10 +119,10 @@ class RecCore:
         try:
             while True:
                 reason = lib.cca_run(handle, machine.slice)
-                if reason == SMC:
-                    return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
                 if machine.tracing:
                     machine.drain_events(core)
+                if reason == SMC:
+                    return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
                 if reason == Reason.S2_FAULT:
                     kind = ExitKind.INSTRUCTION_ABORT if exit_.esr >> 26 & 0x3F == 0x20 else ExitKind.DATA_ABORT
                     return RecExit(kind, exit_.pc, exit_.el, exit_.esr, exit_.far, exit_.hpfar, exit_.value)

@@ -80,3 +80,10 @@ def test_realm_of_4_gib__is_sparse() -> None:
     match = re.search(r"(\d+) granules delegated, (\d+) returned and zero", result.out)
     assert match is not None
     assert int(match[1]) == int(match[2]) < 200
+
+
+def test_trace__events_stand_before_what_follows_from_them() -> None:
+    lines = ccabridge("run", "--trace=exception", "faults").lines
+    taken = next(i for i, line in enumerate(lines) if "exception: to EL1" in line)
+    told = next(i for i, line in enumerate(lines) if "load where nothing is mapped" in line)
+    assert taken < told
