@@ -168,7 +168,7 @@ class Core:
 
     @pc.setter
     def pc(self, value: int) -> None:
-        lib.cca_set_pc(self.handle, value)
+        lib.cca_set_pc(self.handle, value & NEVER)  # the instruction after the last address is the first
 
     @property
     def sp(self) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bridge.core import Board, Core, EngineError, sysreg
+from bridge.core import NEVER, Board, Core, EngineError, sysreg
 from bridge.exits import Reason
 from bridge.pas import PAS
 from bridge.plugin import ffi, lib
@@ -129,7 +129,7 @@ class RecCore:
                 known = _KINDS.get(reason)
                 if known is not None:
                     if known is ExitKind.HVC:  # the engine has stepped over it; the RMM is told of the instruction
-                        core.pc = exit_.pc = exit_.pc - 4
+                        core.pc = exit_.pc = exit_.pc - 4 & NEVER
                     return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
                 if reason == Reason.MMIO:
                     machine.mmio(core)

@@ -103,13 +103,13 @@ static void hook_intr(uc_engine *uc, uint32_t number, void *user)
     (void)uc;
     enum cca_exception kind;
     switch (number) {
-    case 1: kind = CCA_EXC_UNDEF; break;
+    case 1:
+    case 12: kind = CCA_EXC_UNDEF; break; /* 12: SMC at EL1 that HCR_EL2.TSC traps; PC is at it */
     case 2: kind = CCA_EXC_SVC; break;
     case 3: kind = CCA_EXC_BREAKPOINT; break;
     case 4: kind = CCA_EXC_ALIGNMENT; break;
     case 7: kind = CCA_EXC_BRK; break;
     case 11: kind = CCA_EXC_HVC; break;
-    case 12:
     case 13: kind = CCA_EXC_SMC; break;
     default: kind = CCA_EXC_OTHER; break;
     }

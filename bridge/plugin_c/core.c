@@ -194,7 +194,7 @@ int cca_run(cca_core *c, uint64_t slice)
 {
     cca_machine *m = c->m;
     struct cca_exit *x = &c->exit;
-    x->reason = CCA_EXIT_NONE;
+    x->reason = c->looped ? CCA_EXIT_LOOP : CCA_EXIT_NONE;
     x->engine_error = 0;
     c->slice_end = slice > CCA_NEVER - m->insns ? CCA_NEVER : m->insns + slice;
     while (x->reason == CCA_EXIT_NONE) {
@@ -228,6 +228,7 @@ int cca_run(cca_core *c, uint64_t slice)
         }
         c->block_insns = 0;
     }
+    c->looped = false;
     return (int)x->reason;
 }
 

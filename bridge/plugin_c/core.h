@@ -57,9 +57,10 @@ struct cca_core {
 
     uint64_t loop_insns;         /* m->insns at the last exception entry */
     unsigned loop_count;         /* exceptions since then without an instruction */
+    bool looped;                 /* they are too many: the run ends, or the next one does at once */
 
     bool trap_wfi;
-    struct cca_timer cntp, cntv, cnthp;
+    struct cca_timer cntp, cntv, cnthp, cnthv;
     uint64_t cntvoff;
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
 

@@ -84,6 +84,7 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
         if (++c->loop_count > LOOP_LIMIT) {
             c->exit.esr = esr;
             c->exit.far = has_far ? far : 0;
+            c->looped = true;
             cca_leave(c, CCA_EXIT_LOOP);
             return;
         }
@@ -306,7 +307,8 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
         return;
     }
     uint64_t esr = syndrome >> 26 != 0 ? syndrome : ESR_IL;
-    cca_take(c, own_target(el), pc, esr, false, 0);
+    unsigned to = target == 2 && c->cfg.el == 2 ? 2 : own_target(el); /* 2: the host traps its EL1 */
+    cca_take(c, to, pc, esr, false, 0);
 }
 
 void cca_on_exception(cca_core *c, enum cca_exception kind)
@@ -373,6 +375,5 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
 
 void cca_inject(cca_core *c, uint32_t el, uint64_t esr, int has_far, uint64_t far)
 {
-    c->loop_insns = CCA_NEVER;
     cca_take(c, el, engine_pc(c->e), esr, has_far != 0, far);
 }

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+#define HCR_E2H (1ull << 34)
+#define NZCV_Z (1u << 30)
+
 enum known { UNSEEN = 0, KNOWN = 1, UNKNOWN = 2 };
 
 /* Whether the engine implements an encoding: a property of the pinned engine, not of a core. */
@@ -144,16 +147,22 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
         return answer(c, encoding, rt, read, out);
     }
     if (read && (encoding == CCA_SYSREG(3, 3, 2, 4, 0) || encoding == CCA_SYSREG(3, 3, 2, 4, 1))) {
-        if (((c->id[6 * 8] >> 60) & 15) == 0) return false; /* ID_AA64ISAR0_EL1.RNDR */
-        answer(c, encoding, rt, true, next_random(c));
-        engine_set_nzcv(c->e, 0); /* success */
+        /* Hidden in ID_AA64ISAR0_EL1, it finds no number: the engine cannot be made to refuse it. */
+        bool present = (c->id[6 * 8] >> 60) & 15;
+        answer(c, encoding, rt, true, present ? next_random(c) : 0);
+        engine_set_nzcv(c->e, present ? 0 : NZCV_Z);
         return true;
     }
     if (read && encoding == CCA_SYSREG(3, 3, 9, 13, 0)) { /* PMCCNTR_EL0: never the host's time */
-        if (el == 0) return false;
+        uint64_t user = engine_sysreg(c->e, CCA_SYSREG(3, 3, 9, 14, 0)); /* PMUSERENR_EL0: EN, CR */
+        if (el == 0 && !(user & 5)) return false;
         return answer(c, encoding, rt, true, cca_now(c));
     }
     if (!read) {
+        if (encoding == CCA_SYSREG(3, 4, 1, 1, 0) && (value & HCR_E2H)) { /* RES0 without FEAT_VHE */
+            engine_set_sysreg(c->e, encoding, value & ~HCR_E2H);
+            return answer(c, encoding, rt, false, 0);
+        }
         if (is_translation_register(encoding)) {
             c->mmu_dirty = true;
             return false;

@@ -136,6 +136,7 @@ bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t
     if (group == CCA_SYSREG(3, 3, 14, 2, 0)) t = &c->cntp;
     else if (group == CCA_SYSREG(3, 3, 14, 3, 0)) t = &c->cntv, offset = c->cntvoff;
     else if (group == CCA_SYSREG(3, 4, 14, 2, 0)) t = &c->cnthp;
+    else if (group == CCA_SYSREG(3, 4, 14, 3, 0)) t = &c->cnthv; /* the engine has it, on host time */
     else return false;
     uint64_t count = now - offset;
     switch (encoding & 7) {

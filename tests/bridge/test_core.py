@@ -496,3 +496,29 @@ def test_breakpoint__fires_at_its_address(bench: Bench) -> None:
     assert taken(core, 1, 0x200)
     assert core.get_sysreg(ESR[1]) == 0x31 << 26 | 1 << 25 | 0x22
     assert core.get_sysreg(ELR[1]) == at
+
+
+def test_injected_abort_whose_vector_aborts_too__ends_as_a_loop(bench: Bench) -> None:
+    core = bench.core(el=1, stage2=1, vttbr=TABLES, vtcr=1 << 31 | 5 << 16 | 1 << 6 | 31)  # nothing is mapped
+    core.pc = CODE
+    for _ in range(40):
+        reason = Reason(core.run(100))
+        if reason is not Reason.S2_FAULT:
+            break
+        core.inject(1, 0x8600_0010, CODE)
+    assert reason is Reason.LOOP
+
+
+def test_cnthv__counts_virtual_time(bench: Bench) -> None:
+    core = bench.core()
+    # mov x0, #1000 ; msr cnthv_cval_el2, x0 ; mrs x1, cnthv_cval_el2 ; mrs x2, cnthv_tval_el2
+    assert bench.run(core, [0xD2807D00, 0xD51CE340, 0xD53CE341, 0xD53CE302]) is Reason.SMC
+    cval, tval = core.get_x(1, 2)
+    assert (cval, tval) == (1000, 1000 - 3)
+
+
+def test_e2h__is_res0(bench: Bench) -> None:
+    core = bench.core()
+    core.set_x(0, [1 << 34 | 1 << 31])
+    assert bench.run(core, [0xD51C1100, 0xD53C1101]) is Reason.SMC  # msr hcr_el2, x0 ; mrs x1, hcr_el2
+    assert core.get_x(1, 1) == [1 << 31]
