@@ -196,7 +196,7 @@ class Core:
     def translate(self, va: int, access: int = 0) -> tuple[int, int] | None:
         """(PA, PAS) of a VA in the current regime, or None where it faults.  access: 0 read, 1 write, 2 fetch."""
         out = ffi.new("uint64_t *"), ffi.new("uint32_t *"), ffi.new("uint32_t *"), ffi.new("uint32_t *")
-        if not lib.cca_translate_va(self.handle, va, access, *out):
+        if not lib.cca_translate_va(self.handle, va & NEVER, access, *out):
             return None
         return int(out[0][0]), int(out[1][0])
 

@@ -24,11 +24,11 @@ uint64_t cca_now_ticks(struct cca_core *c)
     return cca_ticks_at(c->m, cca_now(c));
 }
 
-/* The first instruction count at which the counter has reached `ticks`. */
+/* The first instruction count at which the counter has reached `ticks`; never, where the count might wrap. */
 static uint64_t insns_for(const struct cca_machine *m, uint64_t ticks)
 {
     unsigned __int128 n = ((unsigned __int128)ticks * m->rate + m->cntfrq - 1) / m->cntfrq;
-    return n > CCA_NEVER - 1 ? CCA_NEVER - 1 : (uint64_t)n;
+    return n > CCA_NEVER / 2 ? CCA_NEVER : (uint64_t)n;
 }
 
 static bool asserted(const struct cca_timer *t, uint64_t count)

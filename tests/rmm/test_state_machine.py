@@ -19,8 +19,9 @@ from rmm.abi.values import GranuleState as S
 from rmm.bare import smc
 from tests.rmm.fakes import BASE, G, World, context
 
-SIZE = 1 << 20
-PAGES = [BASE + i * G for i in range(SIZE // G)]
+SIZE = 4 << 20
+POOL = BASE + (2 << 20)  # 2 MiB that a level-2 block of protected memory may take as a whole
+PAGES = [BASE + i * G for i in range(96)]
 BLOCK = 2 << 20
 NS_HALF = 1 << 39
 IPAS = [0, G, 2 * G, 511 * G, BLOCK, BLOCK + G, 1 << 30, NS_HALF - G]
@@ -52,12 +53,13 @@ class Host(RuleBasedStateMachine):
         self.created: dict[int, int] = {}  # RECs ever, by RD
         self.params = PAGES[0]
         self.run = PAGES[1]
+        self.spare = PAGES[2]  # for teardown: a table to split a block with
         self.vmid = 0
 
     # What a host can pick from
 
     def free(self) -> list[int]:
-        return [pa for pa in PAGES[2:] if pa not in self.owner]
+        return [pa for pa in PAGES[3:] if pa not in self.owner]
 
     def delegated(self) -> list[int]:
         return [pa for pa in PAGES if self.owner.get(pa) == S.DELEGATED]
@@ -86,7 +88,7 @@ class Host(RuleBasedStateMachine):
     def delegate(self, i: int) -> None:
         pa = PAGES[i]
         status = self.world.call(rmi.GRANULE_DELEGATE, pa)[0]
-        if pa in (self.params, self.run) and status == 0:
+        if pa in (self.params, self.run, self.spare) and status == 0:
             self.world.ok(rmi.GRANULE_UNDELEGATE, pa)
             return
         assert (status == 0) == (pa not in self.owner)
@@ -100,12 +102,20 @@ class Host(RuleBasedStateMachine):
         if status == 0:
             del self.owner[pa]
 
+    @precondition(lambda self: self.owner.get(POOL) == S.DELEGATED)
+    @rule()
+    def undelegate_pool(self) -> None:
+        for pa in range(POOL, POOL + BLOCK, G):
+            if self.owner.get(pa) == S.DELEGATED:
+                self.world.ok(rmi.GRANULE_UNDELEGATE, pa)
+                del self.owner[pa]
+
     # Realms and RECs
 
     @precondition(lambda self: len(self.roots) < 3)
     @rule()
     def create_realm(self) -> None:
-        base = next((a for a, b in zip(PAGES[2::2], PAGES[3::2], strict=False) if not {a, b} & self.owner.keys()), None)
+        base = next((a for a, b in zip(PAGES[4::2], PAGES[5::2], strict=False) if not {a, b} & self.owner.keys()), None)
         rd = next((pa for pa in self.free() if pa not in (base, (base or 0) + G)), None)
         if base is None or rd is None:
             return
@@ -180,14 +190,48 @@ class Host(RuleBasedStateMachine):
 
     # Tables
 
+    def reach(self, rd: int, ipa: int, level: int) -> None:
+        """Creates the tables that a walk for `ipa` to `level` lacks, as far as granules last."""
+        for to_level in range(2, level + 1):
+            granules = self.take(1)
+            base = ipa & -(1 << 39 - 9 * (to_level - 1))
+            if granules and self.world.call(rmi.RTT_CREATE, rd, granules[0], base, to_level)[0] == 0:
+                self.owner[granules[0]] = S.RTT
+
     @precondition(lambda self: self.roots)
     @rule(data=st.data(), level=st.integers(2, 3))
-    def create_table(self, data: st.DataObject, level: int) -> None:
+    def create_tables(self, data: st.DataObject, level: int) -> None:
         rd = data.draw(st.sampled_from(self.realms()))
-        ipa = data.draw(st.sampled_from(IPAS + NS_IPAS)) & -(1 << 39 - 9 * (level - 1))
-        granules = self.take(1)
-        if granules and self.world.call(rmi.RTT_CREATE, rd, granules[0], ipa, level)[0] == 0:
-            self.owner[granules[0]] = S.RTT
+        self.reach(rd, data.draw(st.sampled_from(IPAS + NS_IPAS)), level)
+
+    @precondition(lambda self: self.roots and not any(pa >= POOL for pa in self.owner))
+    @rule(data=st.data(), ripas=st.booleans())
+    def make_a_block(self, data: st.DataObject, ripas: bool) -> None:
+        """512 pages side by side, then folded."""
+        rd = data.draw(st.sampled_from(self.realms()))
+        if ripas:
+            self.reach(rd, 0, 2)
+            self.world.call(rmi.RTT_INIT_RIPAS, rd, 0, BLOCK)
+        self.reach(rd, 0, 3)
+        for i in range(512):
+            pa = POOL + i * G
+            self.world.ok(rmi.GRANULE_DELEGATE, pa)
+            made = self.world.call(rmi.DATA_CREATE_UNKNOWN, rd, pa, i * G)[0] == 0
+            self.owner[pa] = S.DATA if made else S.DELEGATED
+        result = self.world.call(rmi.RTT_FOLD, rd, 0, 3)
+        if result[0] == 0:
+            self.owner[result[1]] = S.DELEGATED
+
+    @precondition(lambda self: self.roots)
+    @rule(data=st.data())
+    def make_an_ns_block(self, data: st.DataObject) -> None:
+        rd = data.draw(st.sampled_from(self.realms()))
+        self.reach(rd, NS_HALF, 3)
+        for i in range(512):
+            self.world.call(rmi.RTT_MAP_UNPROTECTED, rd, NS_HALF + i * G, 3, BLOCK + i * G)
+        result = self.world.call(rmi.RTT_FOLD, rd, NS_HALF, 3)
+        if result[0] == 0:
+            self.owner[result[1]] = S.DELEGATED
 
     @precondition(lambda self: self.roots)
     @rule(data=st.data(), level=st.integers(2, 3), fold=st.booleans())
@@ -204,6 +248,8 @@ class Host(RuleBasedStateMachine):
     def create_data(self, data: st.DataObject, unknown: bool) -> None:
         rd = data.draw(st.sampled_from(self.realms()))
         ipa = data.draw(st.sampled_from(IPAS))
+        if data.draw(st.booleans()):
+            self.reach(rd, ipa, 3)
         granules = self.take(1)
         if not granules:
             return
@@ -260,8 +306,8 @@ class Host(RuleBasedStateMachine):
 
     @invariant()
     def delegated_granules_are_wiped(self) -> None:
-        for pa in self.delegated():
-            assert self.world.is_zero(pa)
+        for pa, state in self.owner.items():
+            assert state != S.DELEGATED or self.world.is_zero(pa)
 
     @invariant()
     def tables_own_each_granule_once(self) -> None:
@@ -305,8 +351,14 @@ class Host(RuleBasedStateMachine):
                 self.empty(rd, entry & OA, level + 1, ipa)
                 assert self.world.ok(rmi.RTT_DESTROY, rd, ipa, level + 1)[0] == entry & OA
             elif entry and is_assigned(entry, level):
-                assert level == 3  # this host has no block of protected memory
-                assert self.world.ok(rmi.DATA_DESTROY, rd, ipa)[0] == entry & OA
+                if level == 3:
+                    assert self.world.ok(rmi.DATA_DESTROY, rd, ipa)[0] == entry & OA
+                    continue
+                self.world.ok(rmi.GRANULE_DELEGATE, self.spare)
+                self.world.ok(rmi.RTT_CREATE, rd, self.spare, ipa, level + 1)
+                self.empty(rd, self.spare, level + 1, ipa)
+                self.world.ok(rmi.RTT_DESTROY, rd, ipa, level + 1)
+                self.world.ok(rmi.GRANULE_UNDELEGATE, self.spare)
 
 
 Host.TestCase.settings = settings(
