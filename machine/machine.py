@@ -22,7 +22,7 @@ from machine.gpt import GranuleProtectionTable
 from machine.host import run_host
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
-from machine.recs import RmmMemory, RootPlatform
+from machine.recs import RmmMemory, RootPlatform, let_sve
 from machine.semihosting import Semihosting
 from rmm.features import Features
 from rmm.idregs import realm_id_registers
@@ -145,6 +145,8 @@ class Machine:
             semihosting=config.semihosting,
         )
         self.present_ids(core)
+        if config.cpu.features.sve:
+            let_sve(core)
         for number, value in registers(config).items():
             core.set_x(number, [value])
         core.pc = self.images.entry

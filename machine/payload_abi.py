@@ -39,6 +39,7 @@ REALM_INFO = Struct(
     Field("recs", 0x3C, "u32", doc="RECs to create"),
     Field("hash_algo", 0x40, "u32", doc="RMI_HASH_*"),
     Field("flags", 0x44, "u32", doc="zero"),
+    Field("sve_bits", 0x48, "u32", doc="vector length to ask for, a multiple of 128; 0 for a realm without SVE"),
     Field("rpv", 0x80, "bytes", 64, doc="Realm Personalization Value"),
     Field("name", 0xC0, "bytes", NAME_SIZE, doc="padded with zeros, one at least"),
     doc="a realm that the host shall build",
@@ -146,6 +147,7 @@ def _realm(staged: RealmImage, console_pa: int) -> bytes:
             "ipa_bits": realm.ipa_bits,
             "recs": realm.recs,
             "hash_algo": ("sha256", "sha512").index(realm.hash),
+            "sve_bits": realm.sve,
             "rpv": realm.rpv,
             "name": realm.name.encode()[: NAME_SIZE - 1],
         }

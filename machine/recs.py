@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 SCTLR_EL1 = sysreg(3, 0, 1, 0, 0)
 MDSCR_EL1 = sysreg(2, 0, 0, 2, 2)
+CPTR_EL2 = sysreg(3, 4, 1, 1, 2)
+CPTR_EL3 = sysreg(3, 6, 1, 1, 2)
+ZCR_EL2 = sysreg(3, 4, 1, 2, 0)
+ZCR_EL3 = sysreg(3, 6, 1, 2, 0)
+CPTR_RES1 = 0x32FF
+CPTR_TZ = 1 << 8
+CPTR_EZ = 1 << 8
+ZCR_LONGEST = 15
 SCTLR_RESET = 0x00C5_0878  # rmm-abi.md §7.6
 SCTLR_EE = 1 << 25
 PSTATE_EL1H_MASKED = 0x3C5
@@ -45,6 +53,12 @@ def vtcr(stage2: Stage2) -> int:
     if stage2.start_level == -1:
         value |= 1 << 33
     return value
+
+
+def let_sve(core: Core) -> None:
+    """What EL3 firmware does for PEs with SVE: CPTR_EL3.EZ, and all vector lengths."""
+    core.set_sysreg(CPTR_EL3, CPTR_EZ)
+    core.set_sysreg(ZCR_EL3, ZCR_LONGEST)
 
 
 class RecCore:
@@ -88,6 +102,12 @@ class RecCore:
         machine.present_ids(core, realm=init)
         core.set_sysreg(SCTLR_EL1, SCTLR_RESET)
         core.set_sysreg(MDSCR_EL1, 1 << 12)
+        if init.sve_vq is None:
+            core.set_sysreg(CPTR_EL2, CPTR_RES1 | CPTR_TZ)
+        else:
+            let_sve(core)
+            core.set_sysreg(CPTR_EL2, CPTR_RES1)
+            core.set_sysreg(ZCR_EL2, init.sve_vq)
         core.set_x(0, init.gprs)
         core.pc = init.pc
         core.trace(machine.tracing)

@@ -17,8 +17,5 @@ def refuse_unsupported(config: MachineConfig) -> None:
         raise ConfigError(
             f"{where('boot', 'world')}: boot.world: {config.boot.world}: this version runs no code in the Secure world"
         )
-    for feature in ("sve", "pmu"):
-        if getattr(config.rmm.features, feature):
-            raise ConfigError(
-                f"{where('rmm', 'features', feature)}: rmm.features.{feature}: this version offers realms none"
-            )
+    if config.rmm.features.pmu:
+        raise ConfigError(f"{where('rmm', 'features', 'pmu')}: rmm.features.pmu: this version offers realms none")

@@ -217,6 +217,16 @@ class Realm(_Block, frozen=True):
         Meta(description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros."),
     ] = ""
     recs: Annotated[int, Meta(ge=1, le=1023, description="RECs; the first one is runnable.")] = 1
+    sve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2048,
+            multiple_of=128,
+            description="Length of an SVE vector in bits, which the host asks for; 0 for a realm without SVE. "
+            "The RMM refuses more than it offers (`rmm.features.sve`, `sve_vl`).",
+        ),
+    ] = 0
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
