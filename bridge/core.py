@@ -55,6 +55,10 @@ class Board:
         """Stop with LIMIT once so many instructions have been retired; 0 for no limit."""
         lib.cca_set_limit(self.handle, insns)
 
+    def skip_to(self, insns: int) -> None:
+        """Time goes on to this instruction count, if that is ahead."""
+        lib.cca_skip_to(self.handle, insns)
+
     def end_turn_at(self, insns: int) -> None:
         """Runs of any core end with SLICE once the machine has retired so many instructions; NEVER for no bound."""
         lib.cca_set_turn(self.handle, insns)

@@ -96,10 +96,13 @@ class Machine:
             self.memory.write(config.boot.info, host_info(self, self.images.realms))
         self.pes = [Pe(i, mpidr) for i, mpidr in enumerate(config.cpu.affinities)]
         self.pe = self.pes[0]
-        self.power_on(self.pe, self.images.entry, 0)
-        for number, value in registers(config).items():
-            self.pe.normal.set_x(number, [value])
-        self.running = self.pe.normal
+        self.running: Core | None = None
+        self._host = self._firmware if config.boot.host == "firmware" else self._vmm
+        if config.boot.host == "firmware":
+            self.power_on(self.pe, self.images.entry, 0)
+            for number, value in registers(config).items():
+                self.pe.normal.set_x(number, [value])
+            self.running = self.pe.normal
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -167,9 +170,11 @@ class Machine:
     def begin_turn(self, pe: Pe) -> None:
         """Gives a PE its quantum; alone it runs until Python wants to look at signals."""
         self.pe = pe
-        self.running = pe.normal
+        self.running = pe.core
+        self.begin_slice(alone=sum(other.on for other in self.pes) == 1)
+
+    def begin_slice(self, *, alone: bool) -> None:
         self.poll()
-        alone = sum(other.on for other in self.pes) == 1
         self.board.end_turn_at(self.board.insns + (SLICE if alone else self.config.cpu.quantum))
 
     def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
@@ -228,7 +233,7 @@ class Machine:
         try:
             while True:
                 try:
-                    run_machine(self)
+                    self._host()
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
@@ -244,10 +249,32 @@ class Machine:
             for console in self._consoles.values():
                 console.flush()
 
+    def _firmware(self) -> None:
+        run_machine(self)
+
+    def _vmm(self) -> None:
+        from machine.vmm.host import run_vmm
+
+        run_vmm(self)
+
     def close(self) -> None:
         for core in self._cores:
             core.close()
         self._cores.clear()
+
+    def skip_time(self) -> bool:
+        """Lets time go on to the next timer edge of any context; False when no timer is armed."""
+        clock, now = self.config.clock, self.board.insns
+        edges = []
+        for core in self._cores:
+            cntp_ctl, cntp_cval, cntv_ctl, cntv_cval = core.timers()
+            for control, ticks in ((cntp_ctl, cntp_cval), (cntv_ctl, cntv_cval)):
+                if control & 7 == 1:  # ENABLE, neither IMASK nor ISTATUS
+                    edges.append(-(-ticks * clock.rate // clock.cntfrq))
+        if not edges:
+            return False
+        self.board.skip_to(max(now, min(edges)))
+        return True
 
     @property
     def cores(self) -> Sequence[Core]:

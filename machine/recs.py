@@ -136,6 +136,9 @@ class RecCore:
             self._trap_wfi = trap_wfi
             lib.cca_trap_wfi(handle, trap_wfi)
         machine.running = core
+        if machine.pe.kicked:
+            machine.pe.kicked = False
+            return RecExit(ExitKind.IRQ, core.pc)
         try:
             while True:
                 reason = lib.cca_run(handle, NEVER)
@@ -161,7 +164,7 @@ class RecCore:
                 else:
                     raise stop_of(core, reason)
         finally:
-            machine.running = machine.pe.normal
+            machine.running = machine.pe.core
 
     def get_x(self, first: int, count: int) -> Sequence[int]:
         return self.core.get_x(first, count)

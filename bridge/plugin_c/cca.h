@@ -90,6 +90,8 @@ void cca_memory_written(cca_machine *m, uint64_t pa, uint64_t size);
 int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size);
 uint64_t cca_insns(cca_machine *m);
 uint64_t cca_ticks(cca_machine *m);
+/* All wait: time goes on to this instruction count, if that is ahead. */
+void cca_skip_to(cca_machine *m, uint64_t insns);
 void cca_set_limit(cca_machine *m, uint64_t insns);
 /* Any run ends with CCA_EXIT_SLICE at this instruction count, whatever its own slice. */
 void cca_set_turn(cca_machine *m, uint64_t insns);

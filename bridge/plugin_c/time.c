@@ -173,6 +173,11 @@ uint64_t cca_ticks(cca_machine *m)
     return cca_ticks_at(m, m->insns);
 }
 
+void cca_skip_to(cca_machine *m, uint64_t insns)
+{
+    if (insns > m->insns) m->insns = insns;
+}
+
 void cca_set_limit(cca_machine *m, uint64_t insns)
 {
     m->limit = insns ? insns : CCA_NEVER;

@@ -174,6 +174,13 @@ Register = Annotated[str, Meta(pattern=r"^x([0-9]|[12][0-9]|30)$")]
 class Boot(_Block, frozen=True):
     """How the first PE starts."""
 
+    host: Annotated[
+        Literal["firmware", "vmm"],
+        Meta(
+            description="Who builds and runs the realms: aarch64 `firmware` at NS-EL2, or the Python `vmm` in KVM's "
+            "and kvmtool's role (docs/vmm.md)."
+        ),
+    ] = "firmware"
     world: Annotated[Literal["normal", "secure"], Meta(description="World that PE 0 starts in.")] = "normal"
     el: Annotated[Literal[1, 2], Meta(description="Exception level that it starts at, MMU off.")] = 2
     entry: Annotated[
