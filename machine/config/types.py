@@ -37,7 +37,7 @@ class CpuFeatures(_Block, frozen=True):
     fp16: Annotated[bool, Meta(description="Half-precision arithmetic (FEAT_FP16).")] = True
     pmu: Annotated[
         bool,
-        Meta(description="Performance monitors (FEAT_PMUv3p7), `rmm.features.pmu_counters` of them. A cycle is an instruction."),
+        Meta(description="PMU (FEAT_PMUv3p7) with `rmm.features.pmu_counters`; a cycle is an instruction."),
     ] = False
 
 
@@ -232,10 +232,8 @@ class Realm(_Block, frozen=True):
         ),
     ] = 0
     pmu: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=0, le=31)] | None,
         Meta(
-            ge=0,
-            le=31,
             description="PMU event counters that the host asks for; none for a realm without a PMU. "
             "The RMM refuses more than it offers (`rmm.features.pmu`, `pmu_counters`).",
         ),

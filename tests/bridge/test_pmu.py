@@ -9,6 +9,7 @@ import pytest
 
 from bridge.core import Core, sysreg
 from bridge.exits import EventKind, Reason
+from bridge.pas import PAS
 from bridge.plugin import lib
 from tests.bridge.boards import CODE, ELR, ESR, SPSR, VECTORS, Bench
 
@@ -68,8 +69,8 @@ def write(core: Core, values: dict[int, int]) -> None:
         core.set_sysreg(encoding, value)
 
 
-def started(core: Core, **counters: int) -> Core:
-    """Cycle counter and event counter 0 (instructions) on; other registers by their encoding."""
+def started(core: Core) -> Core:
+    """Cycle counter and event counter 0 (instructions) on."""
     write(core, {PMCNTENSET: CYCLE | 1, event_type(0): INST_RETIRED, PMCR: E | LC})
     return core
 
@@ -185,7 +186,9 @@ def test_pmswinc__read_is_undefined(bench: Bench) -> None:
 # Overflow
 
 
-@pytest.mark.parametrize(("flags", "start", "wraps"), [(0, 0xFFFF_FFFD, 1), (LP, 0xFFFF_FFFD, 0), (LP, (1 << 64) - 3, 1)])
+@pytest.mark.parametrize(
+    ("flags", "start", "wraps"), [(0, 0xFFFF_FFFD, 1), (LP, 0xFFFF_FFFD, 0), (LP, (1 << 64) - 3, 1)]
+)
 def test_overflow__of_an_event_counter_is_at_32_bits_or_with_lp_at_64(
     bench: Bench, flags: int, start: int, wraps: int
 ) -> None:
@@ -296,9 +299,8 @@ def test_interrupt__is_not_missed_when_wfi_waits_for_a_timer(bench: Bench) -> No
 # Exception levels
 
 
-def levels(bench: Bench, filters: int, pas_realm: bool = False) -> tuple[int, int]:
+def levels(bench: Bench, core: Core, filters: int) -> tuple[int, int]:
     """Counter 0 and the cycle counter after 2 instructions at EL1, 5 at EL0 (SVC included) and 3 at EL1."""
-    core = realm(bench)
     write(core, {PMCNTENSET: CYCLE | 1, event_type(0): filters | INST_RETIRED, PMCCFILTR: filters, PMCR: E})
     bench.code([NOP, ERET])
     bench.code([NOP, NOP, NOP, NOP, SVC], CODE + 0x100)
@@ -324,7 +326,18 @@ def levels(bench: Bench, filters: int, pas_realm: bool = False) -> tuple[int, in
     ],
 )
 def test_filter__counts_at_its_exception_levels_exactly(bench: Bench, filters: int, count: int) -> None:
-    assert levels(bench, filters) == (count, count)
+    assert levels(bench, realm(bench), filters) == (count, count)
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [(0, 10), (NOT_EL0, 5), (NOT_EL1, 5), (NOT_EL0 | RLU, 10), (NOT_EL1 | RLK, 10), (RLK, 5), (RLU, 5), (3 << 28, 10)],
+)
+def test_filter__of_the_realm_state(bench: Bench, filters: int, count: int) -> None:
+    core = bench.core(el=1, pas=PAS.REALM, irq_exits=True, pmu=6)
+    bench.delegate(CODE)
+    bench.delegate(VECTORS)
+    assert levels(bench, core, filters) == (count, count)
 
 
 def test_filter__changed_at_run_time_is_exact(bench: Bench) -> None:
