@@ -275,6 +275,18 @@ unsigned cca_pmu_trap(const struct cca_core *c, uint32_t encoding, unsigned el, 
     return c->cfg.pmu != CCA_PMU_ABSENT && is_pmu(encoding) ? trapped_to(c, encoding, el, read) : 0;
 }
 
+static bool has_mdcr(const struct cca_core *c, uint32_t encoding)
+{
+    return encoding == MDCR_EL2 && c->cfg.pmu == CCA_PMU_PRESENT && c->cfg.el == 2;
+}
+
+/* The engine knows TPM and not TPMCR. It is asked only about accesses that trap, so one may stand for the other. */
+static void write_mdcr(struct cca_core *c, uint64_t value)
+{
+    c->pmu.mdcr = (uint32_t)value;
+    engine_set_sysreg(c->e, MDCR_EL2, c->pmu.mdcr | (value & MDCR_TPMCR ? MDCR_TPM : 0));
+}
+
 static uint64_t ceid(const struct cca_core *c, uint32_t encoding)
 {
     uint64_t chain = c->cfg.pmu_counters >= 2 ? 1ull << CHAIN : 0;
@@ -368,10 +380,7 @@ static void catch_up(struct cca_core *c)
 
 bool cca_pmu_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out)
 {
-    if (encoding == MDCR_EL2 && !read && el == 2) {
-        cca_pmu_poke(c, encoding, value);
-        return false; /* the engine stores it */
-    }
+    if (has_mdcr(c, encoding)) return read ? cca_pmu_peek(c, encoding, out) : cca_pmu_poke(c, encoding, value);
     if (!is_pmu(encoding) || c->cfg.pmu == CCA_PMU_ABSENT || cca_pmu_trap(c, encoding, el, read)) return false;
     if (read ? encoding == PMSWINC : encoding == PMUSERENR && el == 0) return false;
     *out = 0;
@@ -385,6 +394,10 @@ bool cca_pmu_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool rea
 
 bool cca_pmu_peek(struct cca_core *c, uint32_t encoding, uint64_t *out)
 {
+    if (has_mdcr(c, encoding)) {
+        *out = c->pmu.mdcr;
+        return true;
+    }
     if (!is_pmu(encoding)) return false;
     *out = 0;
     if (c->cfg.pmu != CCA_PMU_PRESENT) return true; /* never the engine's own, which run on host time */
@@ -395,13 +408,14 @@ bool cca_pmu_peek(struct cca_core *c, uint32_t encoding, uint64_t *out)
 
 bool cca_pmu_poke(struct cca_core *c, uint32_t encoding, uint64_t value)
 {
-    if (!is_pmu(encoding) && encoding != MDCR_EL2) return false;
-    if (c->cfg.pmu != CCA_PMU_PRESENT) return encoding != MDCR_EL2;
+    bool mdcr = has_mdcr(c, encoding);
+    if (!mdcr && !is_pmu(encoding)) return false;
+    if (c->cfg.pmu != CCA_PMU_PRESENT) return true;
     catch_up(c);
-    if (encoding == MDCR_EL2) c->pmu.mdcr = (uint32_t)value;
+    if (mdcr) write_mdcr(c, value);
     else write_register(c, encoding, 2, value);
     settle(c);
-    return encoding != MDCR_EL2;
+    return true;
 }
 
 void cca_pmu_reset(struct cca_core *c)
@@ -410,9 +424,8 @@ void cca_pmu_reset(struct cca_core *c)
     if (c->cfg.pmu_counters > CYCLES) c->cfg.pmu_counters = CYCLES;
     p->pmcr = PMCR_LC;
     p->el = c->cfg.el;
-    if (c->cfg.pmu == CCA_PMU_PRESENT && c->cfg.el == 2) {
-        p->mdcr = c->cfg.pmu_counters;
-        engine_set_sysreg(c->e, MDCR_EL2, p->mdcr);
+    if (has_mdcr(c, MDCR_EL2)) {
+        write_mdcr(c, c->cfg.pmu_counters);
     } else if (c->cfg.pmu == CCA_PMU_ABSENT) {
         /* the engine has a PMU: what it traps to an EL3 that is not there is undefined (exception.c) */
         engine_set_sysreg(c->e, MDCR_EL3, MDCR3_TPM);

@@ -455,6 +455,58 @@ def test_el2__hpme_runs_its_own_counters_and_p_of_el1_spares_them(bench: Bench) 
     assert [core.get_sysreg(r) for r in (counter(3), counter(4))] == [0, 4]
 
 
+def test_el2__mdcr_written_at_run_time(bench: Bench) -> None:
+    core = bench.core(el=2, pmu=6)
+    core.set_x(0, [3])
+    bench.run(core, [msr(MDCR_EL2, 0), mrs(MDCR_EL2, 1), mrs(PMCR, 2)])
+    assert core.get_x(1, 2) == [3, 6 << 11 | LC]
+    core.pstate = EL1H
+    bench.run(core, [mrs(PMCR, 2)])
+    assert core.get_x(2, 1) == [3 << 11 | LC]
+
+
+@pytest.mark.parametrize(
+    ("mdcr", "pmcr", "counts"),
+    [
+        (4, 0, (5, 0, 5)),  # HPMN 4: counter 4 is EL2's and HPME is 0
+        (4 | 1 << 7, 0, (5, 5, 5)),
+        (4 | 1 << 7 | 1 << 17, 0, (0, 5, 5)),  # HPMD: not those of the first range
+        (4 | 1 << 7 | 1 << 17, DP, (0, 5, 0)),
+        (4 | 1 << 7 | 1 << 23, 0, (5, 5, 0)),  # HCCD
+    ],
+)
+def test_el2__what_mdcr_prohibits(bench: Bench, mdcr: int, pmcr: int, counts: tuple[int, int, int]) -> None:
+    core = bench.core(el=2, pmu=6)
+    write(core, {event_type(n): INST_RETIRED | IN_EL2 for n in (0, 4)})
+    write(core, {PMCCFILTR: IN_EL2, PMCNTENSET: CYCLE | 1 << 4 | 1, MDCR_EL2: mdcr, PMCR: E | pmcr})
+    bench.run(core, [NOP] * 4)
+    assert tuple(core.get_sysreg(r) for r in (counter(0), counter(4), PMCCNTR)) == counts
+
+
+@pytest.mark.parametrize(("hlp", "frozen", "wraps"), [(0, 0, 1), (1 << 26, 0, 0), (0, 1 << 29, 1)])
+def test_el2__hlp_and_hpmfzo_are_of_its_own_counters(bench: Bench, hlp: int, frozen: int, wraps: int) -> None:
+    core = bench.core(el=2, pmu=6)
+    write(core, {event_type(n): INST_RETIRED | IN_EL2 for n in (0, 4, 5)})
+    write(core, {counter(4): 0xFFFF_FFFE, PMCNTENSET: 0x31, MDCR_EL2: 4 | 1 << 7 | hlp | frozen, PMCR: E})
+    bench.run(core, [NOP] * 4)
+    stopped = 2 if frozen else 5
+    assert [core.get_sysreg(r) for r in (counter(0), counter(4), counter(5), PMOVSSET)] == [
+        5,
+        0xFFFF_FFFE + stopped,
+        stopped,
+        wraps << 4,
+    ]
+
+
+def test_el2__tpmcr_traps_pmcr_alone(bench: Bench) -> None:
+    for register, trapped in ((PMCR, True), (PMCCNTR, False)):
+        core = bench.core(el=2, pmu=6)
+        write(core, {MDCR_EL2: 6 | 1 << 5})
+        core.pstate = EL1H
+        bench.run(core, [mrs(register, 0)])
+        assert (core.get_sysreg(ESR[2]) == trap_syndrome(mrs(register, 0))) is trapped
+
+
 @pytest.mark.parametrize("register", [PMCR, counter(0), counter(5)])
 def test_el2__tpm_traps_its_guests(bench: Bench, register: int) -> None:
     core = bench.core(el=2, pmu=6)
