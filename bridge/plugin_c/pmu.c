@@ -197,8 +197,8 @@ uint64_t cca_pmu_deadline(struct cca_core *c, uint64_t deadline)
     for (uint32_t rest = running(c, p->el); rest; rest &= rest - 1) {
         uint64_t left = room(c, (unsigned)__builtin_ctz(rest));
         if (left > CCA_NEVER / 2) continue;
-        uint64_t at = p->mark + left; /* in own_insns, which may be ahead of mark by the rest of a block */
-        uint64_t when = c->m->insns + (at > c->own_insns ? at - c->own_insns : 0);
+        /* mark counts own instructions; it may be behind by the rest of the block that runs */
+        uint64_t when = c->m->insns - c->own_insns + p->mark + left;
         if (when < deadline) deadline = when;
     }
     return deadline;

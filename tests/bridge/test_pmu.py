@@ -233,6 +233,21 @@ def test_fzo__freezes_the_event_counters_and_with_dp_the_cycle_counter(bench: Be
         assert [core.get_sysreg(r) for r in (counter(0), counter(1), PMCCNTR)] == [0x1_0000_0000, 4, cycles]
 
 
+def test_fzo__looks_at_event_counters_only(bench: Bench) -> None:
+    core = started(realm(bench))
+    write(core, {PMOVSSET: CYCLE, PMCR: E | FZO})
+    bench.run(core, [NOP] * 4)
+    assert core.get_sysreg(counter(0)) == 5
+
+
+def test_swinc__is_filtered_as_events_are(bench: Bench) -> None:
+    core = realm(bench)
+    write(core, {event_type(0): NOT_EL1 | SW_INCR, event_type(1): NOT_EL0 | SW_INCR, PMCNTENSET: 3, PMCR: E})
+    core.set_x(0, [3])
+    bench.run(core, [msr(PMSWINC, 0)])
+    assert [core.get_sysreg(counter(n)) for n in (0, 1)] == [0, 1]
+
+
 def test_swinc__adds_to_the_counters_of_that_event_only(bench: Bench) -> None:
     core = realm(bench)
     write(core, {event_type(0): SW_INCR, event_type(1): SW_INCR, event_type(2): 0x3, PMCNTENSET: 0x5, PMCR: E})
@@ -257,6 +272,34 @@ def test_interrupt__ends_the_run_at_the_overflow_once(bench: Bench) -> None:
     write(core, {PMOVSCLR: 1, counter(0): (1 << 32) - 500})
     assert lib.cca_pmu_overflow(core.handle) == 0
     assert Reason(core.run(10_000)) is Reason.TIMER
+
+
+def test_interrupt__of_a_context_that_is_not_alone(bench: Bench) -> None:
+    bench.run(bench.core(el=1), [NOP] * 700)
+    core = started(realm(bench))
+    write(core, {counter(0): (1 << 32) - 1000, PMINTENSET: 1})
+    bench.code([NOP, BACK])
+    core.pc = CODE
+    assert Reason(core.run(10_000)) is Reason.TIMER
+    assert 1000 <= core.insns <= 1002
+
+
+def test_interrupt__of_a_counter_that_is_off_is_no_overflow_for_the_host(bench: Bench) -> None:
+    core = realm(bench)
+    write(core, {PMOVSSET: 1, PMINTENSET: 1, PMCR: E})
+    assert Reason(bench.run(core, [NOP])) is Reason.TIMER
+    assert lib.cca_pmu_overflow(core.handle) == 0  # PMCNTENSET: rmm-abi.md §7.4
+    write(core, {PMCNTENSET: 1})
+    assert lib.cca_pmu_overflow(core.handle) == 1
+    write(core, {PMCR: 0})
+    assert lib.cca_pmu_overflow(core.handle) == 0
+
+
+def test_interrupt__of_el2s_own_counter_needs_hpme(bench: Bench) -> None:
+    for hpme, reason in ((0, Reason.SMC), (1 << 7, Reason.TIMER)):
+        core = bench.core(el=2, irq_exits=True, pmu=6)
+        write(core, {MDCR_EL2: 4 | hpme, PMOVSSET: 1 << 4, PMINTENSET: 1 << 4, PMCR: E})
+        assert bench.run(core, [NOP]) is reason
 
 
 def test_interrupt__masked_ends_no_run(bench: Bench) -> None:
@@ -340,6 +383,31 @@ def test_filter__of_the_realm_state(bench: Bench, filters: int, count: int) -> N
     assert levels(bench, core, filters) == (count, count)
 
 
+def test_filter__return_into_the_block_that_is_left(bench: Bench) -> None:
+    core = started(realm(bench))
+    write(core, {PMCCFILTR: NOT_EL0})
+    bench.code([NOP, NOP, ERET])
+    core.set_sysreg(ELR[1], CODE + 4)
+    core.set_sysreg(SPSR[1], EL0T)
+    core.pc = CODE
+    assert Reason(core.run(1000)) is Reason.SMC  # of the vector: ERET is undefined at EL0
+    assert core.get_sysreg(PMCCNTR) == 3 + 1
+
+
+@pytest.mark.parametrize(("filters", "chained"), [(NOT_EL1, 1), (NOT_EL0, 0)])
+def test_filter__of_a_chain_alone(bench: Bench, filters: int, chained: int) -> None:
+    core = realm(bench)
+    write(core, {event_type(0): INST_RETIRED, event_type(1): filters | CHAIN, counter(0): (1 << 32) - 4})
+    write(core, {PMCNTENSET: 3, PMCR: E})
+    bench.code([NOP, ERET])
+    bench.code([NOP, NOP, NOP, NOP, SVC], CODE + 0x100)
+    core.set_sysreg(ELR[1], CODE + 0x100)
+    core.set_sysreg(SPSR[1], EL0T)
+    core.pc = CODE
+    assert Reason(core.run(1000)) is Reason.SMC
+    assert [core.get_sysreg(r) for r in (counter(1), PMOVSSET)] == [chained, 1]
+
+
 def test_filter__changed_at_run_time_is_exact(bench: Bench) -> None:
     core = started(realm(bench))
     core.set_x(0, [NOT_EL1 | INST_RETIRED, INST_RETIRED])
@@ -419,6 +487,11 @@ def test_el0__is_let_in_by_pmuserenr_or_traps_to_el1(bench: Bench, word: int, ne
         assert esr == (0x15 << 26 | 1 << 25 if user & needs or always else trap_syndrome(word)), user
 
 
+def test_el0__reads_pmuserenr_whatever_it_is(bench: Bench) -> None:
+    for user in (0, 8, 15):
+        assert at_el0(bench, user, [mrs(PMUSERENR, 3), SVC]).get_x(3, 1) == [user]
+
+
 def test_el0__pmuserenr_and_the_interrupt_enables_are_undefined(bench: Bench) -> None:
     for word in (msr(PMUSERENR, 0), mrs(PMINTENSET, 0), msr(PMINTENCLR, 0), mrs(PMMIR, 0)):
         core = at_el0(bench, 0xF, [word])
@@ -496,6 +569,14 @@ def test_el2__hlp_and_hpmfzo_are_of_its_own_counters(bench: Bench, hlp: int, fro
         stopped,
         wraps << 4,
     ]
+
+
+def test_el2__its_counter_does_not_chain_to_one_of_el1(bench: Bench) -> None:
+    core = bench.core(el=2, pmu=6)
+    write(core, {event_type(2): IN_EL2 | INST_RETIRED, event_type(3): IN_EL2 | CHAIN, counter(2): 0xFFFF_FFFE})
+    write(core, {MDCR_EL2: 3 | 1 << 7, PMCNTENSET: 0xC, PMCR: E})
+    bench.run(core, [NOP] * 4)
+    assert [core.get_sysreg(r) for r in (counter(3), PMOVSSET)] == [0, 4]
 
 
 def test_el2__tpmcr_traps_pmcr_alone(bench: Bench) -> None:
