@@ -124,6 +124,8 @@ class Core:
         hafdbs: int = 0,
         semihosting: bool = False,
         irq_exits: bool = False,
+        pmu: int | None = None,
+        pmu_trapped: bool = False,
         tcg_megabytes: int = 64,
     ) -> None:
         config = ffi.new("struct cca_core_config *")
@@ -139,6 +141,11 @@ class Core:
         config.hafdbs = hafdbs
         config.semihosting = semihosting
         config.irq_exits = irq_exits
+        if pmu is not None:
+            config.pmu = lib.CCA_PMU_PRESENT
+            config.pmu_counters = pmu
+        elif pmu_trapped:
+            config.pmu = lib.CCA_PMU_TRAPPED
         config.tcg_megabytes = tcg_megabytes
         self.board = board
         self.name = name

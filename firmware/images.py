@@ -39,6 +39,7 @@ IMAGES = (
     Firmware("destroyed", "realm", ("payloads/destroyed.c",), "recovers RAM that the host destroyed"),
     Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),
     Firmware("sve", "realm", ("payloads/sve.c",), "measures its vectors, and adds with them"),
+    Firmware("pmu", "realm", ("payloads/pmu.c",), "counts its cycles and instructions, to an overflow"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),

@@ -157,6 +157,7 @@ class Machine:
             seed=config.cpu.seed + pe.index,
             hafdbs=self.hafdbs,
             semihosting=config.semihosting,
+            pmu=config.rmm.features.pmu_counters if config.cpu.features.pmu else None,
         )
         self.present_ids(core)
         if config.cpu.features.sve:
@@ -187,7 +188,7 @@ class Machine:
 
         values = id_registers(engine, config.cpu.features, config.cpu.pa_bits)
         if realm is not None:
-            values = realm_id_registers(values, sve=realm.sve_vq is not None)
+            values = realm_id_registers(values, sve=realm.sve_vq is not None, pmu=realm.pmu_counters is not None)
         shown = {ID_REGISTERS[name]: value for name, value in values.items()}
         for low in range(128):
             encoding = 0xC000 | low

@@ -21,6 +21,7 @@ SOURCES = (
     "mmu.c",
     "sysreg.c",
     "time.c",
+    "pmu.c",
     "maintenance.c",
     "translate.c",
     "translate_s1.c",

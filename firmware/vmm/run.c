@@ -248,6 +248,8 @@ int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
     case RMI_EXIT_SYNC:
         return sync_exit(realm, rec);
     case RMI_EXIT_IRQ:
+        realm->pmu_exits += run->exit.pmu_ovf_status == RMI_PMU_OVERFLOW_ACTIVE;
+        return 1;
     case RMI_EXIT_FIQ:
         return 1;
     case RMI_EXIT_PSCI:

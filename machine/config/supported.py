@@ -15,5 +15,3 @@ def refuse_unsupported(config: MachineConfig) -> None:
         raise ConfigError(
             f"{where('boot', 'world')}: boot.world: {config.boot.world}: this version runs no code in the Secure world"
         )
-    if config.rmm.features.pmu:
-        raise ConfigError(f"{where('rmm', 'features', 'pmu')}: rmm.features.pmu: this version offers realms none")

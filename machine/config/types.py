@@ -35,6 +35,10 @@ class CpuFeatures(_Block, frozen=True):
     pan: Annotated[bool, Meta(description="Privileged access never (FEAT_PAN).")] = True
     crypto: Annotated[bool, Meta(description="AES, PMULL, SHA-1, SHA-256, SHA-512, SHA-3 instructions.")] = True
     fp16: Annotated[bool, Meta(description="Half-precision arithmetic (FEAT_FP16).")] = True
+    pmu: Annotated[
+        bool,
+        Meta(description="PMU (FEAT_PMUv3p7) with `rmm.features.pmu_counters`; a cycle is an instruction."),
+    ] = False
 
 
 class Cpu(_Block, frozen=True):
@@ -243,6 +247,13 @@ class Realm(_Block, frozen=True):
             "The RMM refuses more than it offers (`rmm.features.sve`, `sve_vl`).",
         ),
     ] = 0
+    pmu: Annotated[
+        Annotated[int, Meta(ge=0, le=31)] | None,
+        Meta(
+            description="PMU event counters that the host asks for; none for a realm without a PMU. "
+            "The RMM refuses more than it offers (`rmm.features.pmu`, `pmu_counters`).",
+        ),
+    ] = None
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
@@ -270,8 +281,8 @@ class RmmFeatures(_Block, frozen=True):
     sve_vl: Annotated[int, Meta(ge=0, le=15, description="Longest vector: (sve_vl + 1) × 128 bits.")] = 0
     num_bps: Annotated[int, Meta(ge=1, le=15, description="NUM_BPS: breakpoints minus 1.")] = 1
     num_wps: Annotated[int, Meta(ge=1, le=15, description="NUM_WPS: watchpoints minus 1.")] = 1
-    pmu: Annotated[bool, Meta(description="Performance monitors for realms.")] = False
-    pmu_counters: Annotated[int, Meta(ge=0, le=31, description="PMU event counters.")] = 0
+    pmu: Annotated[bool, Meta(description="Performance monitors for realms; needs `cpu.features.pmu`.")] = False
+    pmu_counters: Annotated[int, Meta(ge=0, le=31, description="PMU event counters of a PE.")] = 6
     sha256: Annotated[bool, Meta(description="Measurements by SHA-256.")] = True
     sha512: Annotated[bool, Meta(description="Measurements by SHA-512.")] = True
     list_registers: Annotated[int, Meta(ge=1, le=16, description="GICv3 list registers.")] = 4

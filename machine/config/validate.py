@@ -245,6 +245,8 @@ def _rmm(machine: MachineFile, where: Where) -> None:
         raise ConfigError(f"{at('s2sz')}: {features.s2sz} bits, cpu.pa_bits has {machine.cpu.pa_bits}")
     if features.sve and not machine.cpu.features.sve:
         raise ConfigError(f"{at('sve')}: needs cpu.features.sve: true")
+    if features.pmu and not machine.cpu.features.pmu:
+        raise ConfigError(f"{at('pmu')}: needs cpu.features.pmu: true")
     if not (features.sha256 or features.sha512):
         raise ConfigError(f"{at('sha256')}: at least one hash algorithm must be on")
 

@@ -251,6 +251,7 @@ BROKEN = [
     ("rmm: {features: {s2sz: 52}}", 24, "rmm.features.s2sz: 52 bits need lpa2: true"),
     ("rmm: {features: {s2sz: 52, lpa2: true}}", 24, "rmm.features.s2sz: 52 bits, cpu.pa_bits has 48"),
     ("rmm: {features: {sve: true}}", 23, "rmm.features.sve: needs cpu.features.sve: true"),
+    ("rmm: {features: {pmu: true}}", 23, "rmm.features.pmu: needs cpu.features.pmu: true"),
     (
         "rmm: {features: {sha256: false, sha512: false}}",
         26,
