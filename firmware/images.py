@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VMM = tuple(f"vmm/{name}.c" for name in ("granule", "hostcall", "realm", "rtt", "run", "status"))
+VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "run", "status"))
 
 CONFORMANCE_TABLES = "interface granules realms tables data ripas shared recs run change psci off"
 CONFORMANCE = tuple(f"conformance/{name}.c" for name in ("main", "world", *CONFORMANCE_TABLES.split()))
@@ -38,6 +38,7 @@ IMAGES = (
     Firmware("ripas", "realm", ("payloads/ripas.c",), "takes pages from RAM to EMPTY, shared, and back"),
     Firmware("destroyed", "realm", ("payloads/destroyed.c",), "recovers RAM that the host destroyed"),
     Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),
+    Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),

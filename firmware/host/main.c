@@ -21,6 +21,7 @@ int main(const struct ccab_host_info *info, uint64_t x1, uint64_t x2, uint64_t x
         return 2;
     }
     pool_init(info->pool_pa, info->pool_size);
+    behaviours_init(info);
     must("RMI_VERSION", rmi_version(RMI_REVISION, 0, 0));
 
     for (uint32_t i = 0; i < info->num_realms; i++)
