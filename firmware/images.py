@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "run", "status"))
 
+HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
+
 CONFORMANCE_TABLES = "interface granules realms tables data ripas shared recs run change psci off"
 CONFORMANCE = tuple(f"conformance/{name}.c" for name in ("main", "world", *CONFORMANCE_TABLES.split()))
 
@@ -24,7 +26,8 @@ class Firmware:
 
 
 IMAGES = (
-    Firmware("host", "host", ("host/main.c", *VMM), "builds, runs and destroys the realms of the machine file"),
+    Firmware("host", "host", HOST, "builds, runs and destroys the realms of the machine file"),
+    Firmware("host-smp", "host", ("host/smp.c", *HOST), "the same, after its PEs have counted together"),
     Firmware(
         "attacker",
         "host",
@@ -39,6 +42,7 @@ IMAGES = (
     Firmware("destroyed", "realm", ("payloads/destroyed.c",), "recovers RAM that the host destroyed"),
     Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),
     Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
+    Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),

@@ -369,8 +369,3 @@ void realms_run_on(struct vmm_realm *realms, uint32_t count, uint32_t pe, uint32
         }
     }
 }
-
-void realms_run(struct vmm_realm *realms, uint32_t count)
-{
-    realms_run_on(realms, count, 0, 1);
-}

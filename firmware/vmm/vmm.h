@@ -144,6 +144,8 @@ void vmm_unlock(void);
 
 /* Turns stage 1 on, one to one, and starts every other PE of the machine with `work(PE, argument)`. */
 void pes_start(const struct ccab_host_info *info, void (*work)(uint32_t pe, void *argument), void *argument);
+/* What PE `pe` of `pes` does before it runs RECs; nothing unless defined elsewhere. */
+void before_realms(uint32_t pe, uint32_t pes);
 /* Waits until every other PE has returned from its work and is off. */
 void pes_wait(const struct ccab_host_info *info);
 
@@ -161,9 +163,7 @@ int behaviour_keeps(const struct vmm_realm *realm, uint64_t ipa);
 
 /* ---- run.c, hostcall.c ---- */
 
-/* Enters the RECs of all realms in turn until every realm has ended. */
-void realms_run(struct vmm_realm *realms, uint32_t count);
-/* The same on PE `pe` of `pes`, which together run all RECs. */
+/* On PE `pe` of `pes`, which together run all RECs: enters its own in turn until every realm has ended. */
 void realms_run_on(struct vmm_realm *realms, uint32_t count, uint32_t pe, uint32_t pes);
 /* Enters one REC once and answers its exit; true while that REC alone should go on. */
 int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags);
