@@ -35,6 +35,13 @@ IMAGES = (
         "tries every way into memory that is not the Normal world's",
     ),
     Firmware("conformance", "host", (*CONFORMANCE, *VMM), "makes each RMI command in every way that can fail"),
+    Firmware(
+        "guest",
+        "host",
+        ("guest/main.c", "guest/stage2.c", "vmm/granule.c", "vmm/status.c"),
+        "runs a guest at EL1 behind a stage 2 of its own",
+    ),
+    Firmware("guest-el1", "realm", ("guest/el1.c", "stage1/stage1.c"), "that guest"),
     Firmware("puppet", "realm", ("conformance/puppet.c",), "does what the conformance host tells it to"),
     Firmware("hello", "realm", ("payloads/hello.c",), "says hello by RSI_HOST_CALL"),
     Firmware("rsi-tour", "realm", ("payloads/rsi-tour.c",), "makes every RSI call"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from tests.system.cli import ccabridge
 
@@ -36,4 +37,4 @@ def test_smp__recs_take_turns() -> None:
     entries = {rec: recs.count(rec) for rec in set(recs)}
     assert len(entries) == 4
     assert min(entries.values()) > 60
-    assert sum(a != b for a, b in zip(recs, recs[1:], strict=False)) > 200
+    assert sum(a != b for a, b in pairwise(recs)) > 200
