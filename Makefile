@@ -101,6 +101,7 @@ wheel: setup
 	CC="$(COMPILER)" $(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .
 
 docs: setup
+	$(BIN)/python -m machine.config.schema
 	$(BIN)/python -m machine.config.docs
 	$(BIN)/python -m bridge.cli.docs
 	$(BIN)/python -m rmm.abi.docs docs/abi.md

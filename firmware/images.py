@@ -48,6 +48,7 @@ IMAGES = (
     Firmware("ripas", "realm", ("payloads/ripas.c",), "takes pages from RAM to EMPTY, shared, and back"),
     Firmware("destroyed", "realm", ("payloads/destroyed.c",), "recovers RAM that the host destroyed"),
     Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),
+    Firmware("sve", "realm", ("payloads/sve.c",), "measures its vectors, and adds with them"),
     Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
     Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),

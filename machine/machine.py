@@ -17,12 +17,13 @@ from machine.config.images import read_images
 from machine.config.supported import refuse_unsupported
 from machine.config.validate import gpt_ranges
 from machine.devices.console import Console
-from machine.end import MODEL_BUG, End
+from machine.end import MODEL_BUG, End, Reset
 from machine.gpt import GranuleProtectionTable
-from machine.host import run_host
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
-from machine.recs import RmmMemory, RootPlatform
+from machine.pe import Mode, Pe
+from machine.recs import RmmMemory, RootPlatform, let_sve
+from machine.scheduler import run_machine
 from machine.semihosting import Semihosting
 from rmm.features import Features
 from rmm.idregs import realm_id_registers
@@ -51,7 +52,6 @@ class Machine:
         self.config = config
         self._output = output
         self._consoles: dict[str, Console] = {}
-        self.slice = SLICE
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
         self.poll: Callable[[], None] = _nothing
         self.tracing = False
@@ -60,6 +60,18 @@ class Machine:
 
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
+        self.board.set_limit(self._limit())
+        self.calls = CallLog(self.board)
+        self.semihosting = Semihosting(self)
+        self.images = images
+        self.symbols = Symbols(images)
+        self.resets = 0
+        self._cores: list[Core] = []
+        self._power_up()
+
+    def _power_up(self) -> None:
+        """Everything that a reset makes anew: tables, devices, RMM, monitor, memory's content, PEs."""
+        config = self.config
         root = self.memory.region(config.memory[config.gpt.region].base)
         self.gpt = GranuleProtectionTable(
             root.bytes, root.base, gpt_ranges(config), pps_bits=config.gpt.pps, l0_bits=config.gpt.l0_bits
@@ -69,44 +81,39 @@ class Machine:
         )
         self.bus = Bus()
         self._attach_devices()
-        self.calls = CallLog(self.board)
-        self.semihosting = Semihosting(self)
-        self._cores: list[Core] = []
-        features = config.rmm.features
         self.rmm = Rmm(
             RmmMemory(self.board),
             RootPlatform(self),
-            features=Features(
-                s2sz=features.s2sz,
-                lpa2=features.lpa2,
-                sve=features.sve,
-                sve_vl=features.sve_vl,
-                num_bps=features.num_bps,
-                num_wps=features.num_wps,
-                pmu=features.pmu,
-                pmu_num_ctrs=features.pmu_counters,
-                hash_sha256=features.sha256,
-                hash_sha512=features.sha512,
-                gicv3_num_lrs=features.list_registers - 1,
-                max_recs_order=features.max_recs_order,
-                vmid_bits=features.vmid_bits,
-                pa_width=config.cpu.pa_bits,
-                rec_aux_count=features.aux_granules,
-            ),
+            features=_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
         )
         self.monitor = Monitor(self)
-        self.images = images
-        self.symbols = Symbols(images)
-        place(images, self.memory)
+        place(self.images, self.memory)
         if config.boot.info is not None:
             from machine.payload_abi import host_info
 
-            self.memory.write(config.boot.info, host_info(self, images.realms))
-        self.host = self._boot_core()
-        self.running = self.host
-        self.board.set_limit(self._limit())
+            self.memory.write(config.boot.info, host_info(self, self.images.realms))
+        self.pes = [Pe(i, mpidr) for i, mpidr in enumerate(config.cpu.affinities)]
+        self.pe = self.pes[0]
+        self.power_on(self.pe, self.images.entry, 0)
+        for number, value in registers(config).items():
+            self.pe.normal.set_x(number, [value])
+        self.running = self.pe.normal
+
+    def reset(self) -> None:
+        """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
+        self.close()
+        for region in self.memory:
+            if not region.retain:
+                region.clear()
+        self.resets += 1
+        self._power_up()
+
+    @property
+    def host(self) -> Core:
+        """PE 0's context in the Normal world."""
+        return self.pes[0].normal
 
     def _limit(self) -> int:
         limits, clock = self.config.limits, self.config.clock
@@ -131,25 +138,39 @@ class Machine:
             self._consoles[label] = Console(label, self._output)
         return self._consoles[label]
 
-    def _boot_core(self) -> Core:
+    def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
+        """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
         config = self.config
+        if pe.core is not None:
+            self.remove_core(pe.core)
+            pe.core.close()
         core = Core(
             self.board,
-            "normal world, PE 0",
+            f"normal world, PE {pe.index}",
             pas=PAS.NON_SECURE,
             el=config.boot.el,
-            mpidr=0x8000_0000 | (config.cpu.mpidr[0] if config.cpu.mpidr else 0),
+            mpidr=0x8000_0000 | pe.mpidr,
             pa_bits=config.cpu.pa_bits,
-            seed=config.cpu.seed,
+            seed=config.cpu.seed + pe.index,
             hafdbs=self.hafdbs,
             semihosting=config.semihosting,
         )
         self.present_ids(core)
-        for number, value in registers(config).items():
-            core.set_x(number, [value])
-        core.pc = self.images.entry
+        if config.cpu.features.sve:
+            let_sve(core)
+        core.set_x(0, [context_id])
+        core.pc = entry
+        core.trace(self.tracing)
         self.add_core(core)
-        return core
+        pe.core, pe.mode, pe.waiting, pe.resume_at = core, Mode.NORMAL, False, None
+
+    def begin_turn(self, pe: Pe) -> None:
+        """Gives a PE its quantum; alone it runs until Python wants to look at signals."""
+        self.pe = pe
+        self.running = pe.normal
+        self.poll()
+        alone = sum(other.on for other in self.pes) == 1
+        self.board.end_turn_at(self.board.insns + (SLICE if alone else self.config.cpu.quantum))
 
     def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
         """Gives a context the machine's ID registers; a realm's are masked by the RMM."""
@@ -205,7 +226,12 @@ class Machine:
     def run(self) -> End:
         """Runs to the end and says which it was."""
         try:
-            run_host(self)
+            while True:
+                try:
+                    run_machine(self)
+                except Reset as reset:
+                    self.calls.event("reset", reset.reason)
+                    self.reset()
         except End as end:
             return end
         except (KeyboardInterrupt, TimeoutError):
@@ -217,7 +243,6 @@ class Machine:
         finally:
             for console in self._consoles.values():
                 console.flush()
-        raise AssertionError("the host's loop ends by End only")
 
     def close(self) -> None:
         for core in self._cores:
@@ -236,6 +261,27 @@ class Machine:
 
 def _nothing() -> None:
     """What happens between slices unless someone wants to know."""
+
+
+def _features(config: MachineConfig) -> Features:
+    features = config.rmm.features
+    return Features(
+        s2sz=features.s2sz,
+        lpa2=features.lpa2,
+        sve=features.sve,
+        sve_vl=features.sve_vl,
+        num_bps=features.num_bps,
+        num_wps=features.num_wps,
+        pmu=features.pmu,
+        pmu_num_ctrs=features.pmu_counters,
+        hash_sha256=features.sha256,
+        hash_sha512=features.sha512,
+        gicv3_num_lrs=features.list_registers - 1,
+        max_recs_order=features.max_recs_order,
+        vmid_bits=features.vmid_bits,
+        pa_width=config.cpu.pa_bits,
+        rec_aux_count=features.aux_granules,
+    )
 
 
 def _regions(config: MachineConfig) -> list[Region]:

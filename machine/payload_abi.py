@@ -41,6 +41,7 @@ REALM_INFO = Struct(
     Field("recs", 0x3C, "u32", doc="RECs to create"),
     Field("hash_algo", 0x40, "u32", doc="RMI_HASH_*"),
     Field("flags", 0x44, "u32", doc="zero"),
+    Field("sve_bits", 0x48, "u32", doc="vector length to ask for, a multiple of 128; 0 for a realm without SVE"),
     Field("rpv", 0x80, "bytes", 64, doc="Realm Personalization Value"),
     Field("name", 0xC0, "bytes", NAME_SIZE, doc="padded with zeros, one at least"),
     doc="a realm that the host shall build",
@@ -151,7 +152,7 @@ def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
     consoles = {device.console: device.base for device in config.devices.values() if hasattr(device, "console")}
     first = {pas: next((r.base for r in config.memory.values() if r.pas == pas), 0) for pas in ("secure", "realm")}
     root = config.memory[config.gpt.region]
-    cpus = b"".join(config.cpu.affinity(pe).to_bytes(8, "little") for pe in range(config.cpu.count))
+    cpus = b"".join(affinity.to_bytes(8, "little") for affinity in config.cpu.affinities)
     behaviours = b"".join(_behaviour(one, realms) for one in config.host.behaviour)
     cpus_offset = HOST_INFO.size + len(realms) * REALM_INFO.size
     block = HOST_INFO.pack(
@@ -219,6 +220,7 @@ def _realm(staged: RealmImage, console_pa: int) -> bytes:
             "ipa_bits": realm.ipa_bits,
             "recs": realm.recs,
             "hash_algo": ("sha256", "sha512").index(realm.hash),
+            "sve_bits": realm.sve,
             "rpv": realm.rpv,
             "name": realm.name.encode()[: NAME_SIZE - 1],
         }

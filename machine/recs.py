@@ -10,7 +10,7 @@ from bridge.core import NEVER, Board, Core, EngineError, sysreg
 from bridge.exits import Reason
 from bridge.pas import PAS
 from bridge.plugin import ffi, lib
-from machine.end import MODEL_BUG, STUCK, TIMEOUT, UNHANDLED, End
+from machine.end import MODEL_BUG, TIMEOUT, UNHANDLED, End
 from rmm.protocols import ExitKind, Gic, HostFault, RecContext, RecExit, RecInit, Stage2, Timers
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 SCTLR_EL1 = sysreg(3, 0, 1, 0, 0)
 MDSCR_EL1 = sysreg(2, 0, 0, 2, 2)
+CPTR_EL2 = sysreg(3, 4, 1, 1, 2)
+CPTR_EL3 = sysreg(3, 6, 1, 1, 2)
+ZCR_EL2 = sysreg(3, 4, 1, 2, 0)
+ZCR_EL3 = sysreg(3, 6, 1, 2, 0)
+CPTR_RES1 = 0x32FF
+CPTR_TZ = 1 << 8
+CPTR_EZ = 1 << 8
+ZCR_LONGEST = 15
 SCTLR_RESET = 0x00C5_0878  # rmm-abi.md §7.6
 SCTLR_EE = 1 << 25
 PSTATE_EL1H_MASKED = 0x3C5
@@ -47,6 +55,12 @@ def vtcr(stage2: Stage2) -> int:
     return value
 
 
+def let_sve(core: Core) -> None:
+    """What EL3 firmware does for PEs with SVE: CPTR_EL3.EZ, and all vector lengths."""
+    core.set_sysreg(CPTR_EL3, CPTR_EZ)
+    core.set_sysreg(ZCR_EL3, ZCR_LONGEST)
+
+
 class RecCore:
     """One REC.  Its engine is made when it first runs: a realm of many RECs costs nothing until they do."""
 
@@ -64,7 +78,7 @@ class RecCore:
             try:
                 self._core = self._create()
             except EngineError as error:
-                raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.host) from None
+                raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.running) from None
         return self._core
 
     def _create(self) -> Core:
@@ -88,6 +102,12 @@ class RecCore:
         machine.present_ids(core, realm=init)
         core.set_sysreg(SCTLR_EL1, SCTLR_RESET)
         core.set_sysreg(MDSCR_EL1, 1 << 12)
+        if init.sve_vq is None:
+            core.set_sysreg(CPTR_EL2, CPTR_RES1 | CPTR_TZ)
+        else:
+            let_sve(core)
+            core.set_sysreg(CPTR_EL2, CPTR_RES1)
+            core.set_sysreg(ZCR_EL2, init.sve_vq)
         core.set_x(0, init.gprs)
         core.pc = init.pc
         core.trace(machine.tracing)
@@ -108,7 +128,7 @@ class RecCore:
     def pc(self, value: int) -> None:
         self.core.pc = value
 
-    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit:
+    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
         core = self._core or self.core
         machine = self.machine
         handle, exit_ = core.handle, core.exit
@@ -118,7 +138,7 @@ class RecCore:
         machine.running = core
         try:
             while True:
-                reason = lib.cca_run(handle, machine.slice)
+                reason = lib.cca_run(handle, NEVER)
                 if machine.tracing:
                     machine.drain_events(core)
                 if reason == SMC:
@@ -134,13 +154,14 @@ class RecCore:
                 if reason == Reason.MMIO:
                     machine.mmio(core)
                 elif reason == Reason.SLICE:
-                    machine.poll()
+                    return None
                 elif reason == Reason.WFI:
-                    raise End(STUCK, "WFI in a realm with no timer armed: nothing can wake it", core=core)
+                    machine.pe.waiting = True
+                    return None
                 else:
                     raise stop_of(core, reason)
         finally:
-            machine.running = machine.host
+            machine.running = machine.pe.normal
 
     def get_x(self, first: int, count: int) -> Sequence[int]:
         return self.core.get_x(first, count)

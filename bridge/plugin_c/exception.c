@@ -306,7 +306,8 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
         cca_leave(c, CCA_EXIT_UNDEF_EL2);
         return;
     }
-    uint64_t esr = syndrome >> 26 != 0 ? syndrome : ESR_IL;
+    if (syndrome >> 26 == 0x19 && target == 3) syndrome = 0; /* SVE that nobody let in is not there at all */
+    uint64_t esr = syndrome >> 26 != 0 ? syndrome | ESR_IL : ESR_IL;
     unsigned to = target == 2 && c->cfg.el == 2 ? 2 : own_target(el); /* 2: the host traps its EL1 */
     cca_take(c, to, pc, esr, false, 0);
 }

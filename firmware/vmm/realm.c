@@ -32,6 +32,10 @@ void realm_create(struct vmm_realm *realm, const struct ccab_realm_info *info, u
     struct rmi_realm_params *params = (struct rmi_realm_params *)pool_take(1);
     params->flags = info->ipa_bits > 48 ? RMI_REALM_FLAG_LPA2 : 0;
     params->s2sz = info->ipa_bits;
+    if (info->sve_bits) {
+        params->flags |= RMI_REALM_FLAG_SVE;
+        params->sve_vl = (uint8_t)(info->sve_bits / 128 - 1);
+    }
     params->num_bps = 1;
     params->num_wps = 1;
     params->hash_algo = (uint8_t)info->hash_algo;

@@ -40,7 +40,11 @@ class CpuFeatures(_Block, frozen=True):
 class Cpu(_Block, frozen=True):
     """The PEs of the machine."""
 
-    count: Annotated[int, Meta(ge=1, le=64, description="PEs.")] = 1
+    count: Annotated[int, Meta(ge=1, le=8, description="PEs.")] = 1
+    quantum: Annotated[
+        int,
+        Meta(ge=100, le=1_000_000_000, description="Instructions that a PE runs before the next one has its turn."),
+    ] = 20_000
     pa_bits: Annotated[
         Literal[32, 36, 40, 42, 44, 48, 52], Meta(description="Implemented physical address size in bits.")
     ] = 48
@@ -49,13 +53,14 @@ class Cpu(_Block, frozen=True):
     )
     mpidr: Annotated[
         list[Address],
-        Meta(description="MPIDR_EL1 affinity of each PE; by default 16 PEs to each Aff1 group.", max_length=64),
+        Meta(description="MPIDR_EL1 affinity of each PE; by default Aff0 counts them.", max_length=8),
     ] = []
     features: CpuFeatures = field(default_factory=CpuFeatures)
 
-    def affinity(self, pe: int) -> int:
-        """Aff3 to Aff0 of a PE, where MPIDR_EL1 has them."""
-        return int(self.mpidr[pe]) if self.mpidr else pe & 15 | pe >> 4 << 8
+    @property
+    def affinities(self) -> list[int]:
+        """MPIDR_EL1 affinity fields of each PE."""
+        return [int(value) for value in self.mpidr] or list(range(self.count))
 
 
 class Clock(_Block, frozen=True):
@@ -221,6 +226,16 @@ class Realm(_Block, frozen=True):
         Meta(description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros."),
     ] = ""
     recs: Annotated[int, Meta(ge=1, le=1023, description="RECs; the first one is runnable.")] = 1
+    sve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2048,
+            multiple_of=128,
+            description="Length of an SVE vector in bits, which the host asks for; 0 for a realm without SVE. "
+            "The RMM refuses more than it offers (`rmm.features.sve`, `sve_vl`).",
+        ),
+    ] = 0
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),

@@ -217,6 +217,21 @@ def test_misaligned_pc__is_a_pc_alignment_fault(bench: Bench) -> None:
     assert core.get_sysreg(FAR[2]) == CODE + 0x102
 
 
+def test_sve__that_nobody_let_in_is_undefined(bench: Bench) -> None:
+    core = bench.core()
+    bench.run(core, [0x04BF5020])  # rdvl x0, #1
+    assert taken(core, 2, 0x200)
+    assert core.get_sysreg(ESR[2]) == 1 << 25
+
+
+def test_sve__traps_with_il_where_el2_keeps_it_from_itself(bench: Bench) -> None:
+    core = bench.core()
+    core.set_sysreg(sysreg(3, 6, 1, 1, 2), 1 << 8)  # CPTR_EL3.EZ
+    core.set_sysreg(sysreg(3, 4, 1, 1, 2), 0x33FF)  # CPTR_EL2.TZ
+    bench.run(core, [0x04BF5020])
+    assert core.get_sysreg(ESR[2]) == 0x19 << 26 | 1 << 25  # DDI 0487, ESR_ELx, EC 0x19
+
+
 def test_unknown_register__is_undefined_and_named(bench: Bench) -> None:
     core = bench.core()
     core.trace(True)

@@ -82,6 +82,18 @@ def test_realm_of_4_gib__is_sparse() -> None:
     assert int(match[1]) == int(match[2]) < 200
 
 
+def test_sve__more_than_the_rmm_offers_is_refused_by_name() -> None:
+    result = ccabridge("run", "sve", "-s", "realms.0.sve=1024", "--trace=rmi_realm_create")
+    assert result.code == 90
+    assert any("ERROR_INPUT [sve_vl_supp]" in line for line in result.lines)
+
+
+def test_sve__in_a_realm_of_an_rmm_without_it_is_refused_by_name() -> None:
+    result = ccabridge("run", "sve", "-s", "rmm.features.sve=false", "--trace=rmi_realm_create")
+    assert result.code == 90
+    assert any("ERROR_INPUT [sve_supp]" in line for line in result.lines)
+
+
 def test_trace__events_stand_before_what_follows_from_them() -> None:
     lines = ccabridge("run", "--trace=exception", "faults").lines
     taken = next(i for i, line in enumerate(lines) if "exception: to EL1" in line)
