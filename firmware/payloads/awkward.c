@@ -8,6 +8,7 @@
 #define PAGES 4
 #define PATTERN 0x0123456789abcdefUL
 #define PATIENCE 1000 /* host calls */
+#define PATIENCE_REC 200000 /* the same, for a REC that may run on another PE */
 
 #define ABORT(iss) ((uint64_t)EC_DABORT_SAME << 26 | 1UL << 25 | (iss))
 #define WNR 0x40UL
@@ -120,14 +121,26 @@ static void ripas(void)
 
 /* ---- PSCI ---- */
 
-static volatile uint64_t rec1_ran;
+static volatile uint64_t rec1_ran, wait_here;
 static _Alignas(16) uint64_t rec1_stack[512];
 
 static _Noreturn void rec1(void)
 {
     rec1_ran++;
+    while (wait_here)
+        yield();
     psci_cpu_off();
     realm_exit(96);
+}
+
+/* Gives REC 1 time to run for the `times`th time and to turn itself off. */
+static void wait_for_rec1(uint64_t times)
+{
+    for (unsigned i = 0; i < PATIENCE_REC; i++) {
+        yield();
+        if (rec1_ran == times && psci_affinity_info(1, 0) == PSCI_AFFINITY_OFF)
+            return;
+    }
 }
 
 static void cpu_on(void)
@@ -137,19 +150,19 @@ static void cpu_on(void)
     title("PSCI_CPU_ON", denied != 0);
     *(uint64_t *)top = (uint64_t)rec1;
     int64_t status = psci_cpu_on(1, (uint64_t)realm_secondary_start, top);
-    for (unsigned i = 0; i < 10; i++)
-        yield();
+    wait_for_rec1(!denied);
     check_equal((uint64_t)status, denied ? (uint64_t)PSCI_DENIED : PSCI_SUCCESS, denied ? "is denied" : "succeeds");
     check_equal(rec1_ran, !denied, denied ? "REC 1 never runs" : "REC 1 runs");
     check_equal((uint64_t)psci_affinity_info(1, 0), PSCI_AFFINITY_OFF, denied ? "and is off" : "and turned itself off");
     if (denied)
         return;
-    status = psci_cpu_on(1, (uint64_t)realm_secondary_start, top);
-    check_equal((uint64_t)psci_affinity_info(1, 0), PSCI_AFFINITY_ON, "started again, it is on");
+    wait_here = 1;
+    check_equal((uint64_t)psci_cpu_on(1, (uint64_t)realm_secondary_start, top), PSCI_SUCCESS, "it can be started again");
+    check_equal((uint64_t)psci_affinity_info(1, 0), PSCI_AFFINITY_ON, "then it is on");
     check_equal((uint64_t)psci_cpu_on(1, (uint64_t)realm_secondary_start, top), (uint64_t)PSCI_ALREADY_ON,
                 "and cannot be started now");
-    for (unsigned i = 0; i < 10; i++)
-        yield();
+    wait_here = 0;
+    wait_for_rec1(2);
     check_equal(rec1_ran, 2, "REC 1 runs again");
 }
 

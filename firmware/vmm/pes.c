@@ -16,6 +16,7 @@ struct start {
 };
 
 static struct stage1 s1;
+static uint32_t finished;
 
 static void map(uint64_t base, uint64_t size, uint64_t attributes)
 {
@@ -41,6 +42,9 @@ static _Noreturn void secondary(const struct start *start)
 {
     s1_enable_el2(&s1);
     start->work(start->pe, start->argument);
+    vmm_lock();
+    finished++;
+    vmm_unlock();
     psci_cpu_off();
     host_exit(VMM_STUCK);
 }
@@ -66,6 +70,9 @@ void pes_start(const struct ccab_host_info *info, void (*work)(uint32_t pe, void
 
 void pes_wait(const struct ccab_host_info *info)
 {
+    while (__atomic_load_n(&finished, __ATOMIC_ACQUIRE) + 1 < info->num_cpus)
+        __asm__ volatile("yield" ::: "memory");
+    /* Only the way from there to CPU_OFF is left. */
     for (uint32_t pe = 1; pe < info->num_cpus; pe++)
         while (psci_affinity_info(ccab_mpidr(info)[pe], 0) != PSCI_AFFINITY_OFF)
             __asm__ volatile("yield" ::: "memory");
