@@ -9,6 +9,11 @@ VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lo
 
 HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
 
+IRQS = (
+    *("irqs/main.c", "irqs/gic.c", "stage1/stage1.c"),
+    *(f"vmm/{name}.c" for name in ("granule", "lock", "pes", "status")),
+)
+
 CONFORMANCE_TABLES = "interface granules realms tables data ripas shared recs run change psci off"
 CONFORMANCE = tuple(f"conformance/{name}.c" for name in ("main", "world", *CONFORMANCE_TABLES.split()))
 
@@ -35,6 +40,7 @@ IMAGES = (
         "tries every way into memory that is not the Normal world's",
     ),
     Firmware("conformance", "host", (*CONFORMANCE, *VMM), "makes each RMI command in every way that can fail"),
+    Firmware("irqs", "host", IRQS, "takes SGIs, timers' PPIs and an SPI on every PE"),
     Firmware(
         "guest",
         "host",

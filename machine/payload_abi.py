@@ -69,6 +69,8 @@ HOST_INFO = Struct(
         "cpus_offset", 0x058, "u32", doc="bytes from the block's start to the affinity (MPIDR_EL1) of each PE, u64 each"
     ),
     Field("behaviours_offset", 0x05C, "u32", doc="bytes from the block's start to their records"),
+    Field("gicd_pa", 0x060, "u64", doc="GICv3 distributor, 0 for none"),
+    Field("gicr_pa", 0x068, "u64", doc="GICv3 redistributors, one after the other, 0 for none"),
     Field("bank_base", 0x080, "u64", MAX_BANKS, doc="Non-secure DRAM"),
     Field("bank_size", 0x0C0, "u64", MAX_BANKS, doc="bytes"),
     doc="the host information block: X0 of the host at entry",

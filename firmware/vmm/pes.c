@@ -6,6 +6,9 @@
 
 #define TABLES 16
 #define STACK_PAGES 4
+#define MAX_PES 64
+#define GICD_SIZE 0x10000UL
+#define GICR_SIZE 0x20000UL /* of each PE */
 
 /* What a PE finds at the top of its stack. */
 struct start {
@@ -16,7 +19,8 @@ struct start {
 };
 
 static struct stage1 s1;
-static uint32_t finished;
+static uint64_t tops[MAX_PES]; /* of the stacks */
+static uint32_t started, finished;
 
 static void map(uint64_t base, uint64_t size, uint64_t attributes)
 {
@@ -32,6 +36,8 @@ static void stage1_on(const struct ccab_host_info *info)
     s1_init(&s1, (void *)pool_take(TABLES), TABLES);
     for (uint32_t i = 0; i < info->num_banks; i++)
         map(info->bank_base[i], info->bank_size[i], S1_CODE);
+    map(info->gicd_pa, info->gicd_pa ? GICD_SIZE : 0, S1_MMIO);
+    map(info->gicr_pa, info->gicr_pa ? info->num_cpus * GICR_SIZE : 0, S1_MMIO);
     map(host_console, host_console ? GRANULE : 0, S1_MMIO);
     for (uint32_t i = 0; i < info->num_realms; i++)
         map(ccab_realm(info, i)->console_pa, ccab_realm(info, i)->console_pa ? GRANULE : 0, S1_MMIO);
@@ -49,28 +55,38 @@ static _Noreturn void secondary(const struct start *start)
     host_exit(VMM_STUCK);
 }
 
+void pes_restart(const struct ccab_host_info *info, uint32_t pe)
+{
+    started++;
+    int64_t status = psci_cpu_on(ccab_mpidr(info)[pe], (uint64_t)host_secondary_start, tops[pe]);
+    if (status != PSCI_SUCCESS) {
+        print("host: PSCI_CPU_ON of PE %u = %ld\n", pe, status);
+        host_exit(VMM_STUCK);
+    }
+}
+
 void pes_start(const struct ccab_host_info *info, void (*work)(uint32_t pe, void *argument), void *argument)
 {
     if (info->num_cpus <= 1)
         return;
+    if (info->num_cpus > MAX_PES) {
+        print("host: %u PEs, expected at most %u\n", info->num_cpus, MAX_PES);
+        host_exit(VMM_STUCK);
+    }
     stage1_on(info);
     vmm_pes = info->num_cpus;
     for (uint32_t pe = 1; pe < info->num_cpus; pe++) {
-        uint64_t top = pool_take(STACK_PAGES) + STACK_PAGES * GRANULE - 64;
-        *(struct start *)top = (struct start){secondary, pe, work, argument};
+        tops[pe] = pool_take(STACK_PAGES) + STACK_PAGES * GRANULE - 64;
+        *(struct start *)tops[pe] = (struct start){secondary, pe, work, argument};
         /* The PE reads it with its MMU off. */
-        __asm__ volatile("dc cvac, %0\n dsb sy" ::"r"(top) : "memory");
-        int64_t status = psci_cpu_on(ccab_mpidr(info)[pe], (uint64_t)host_secondary_start, top);
-        if (status != PSCI_SUCCESS) {
-            print("host: PSCI_CPU_ON of PE %u = %ld\n", pe, status);
-            host_exit(VMM_STUCK);
-        }
+        __asm__ volatile("dc cvac, %0\n dsb sy" ::"r"(tops[pe]) : "memory");
+        pes_restart(info, pe);
     }
 }
 
 void pes_wait(const struct ccab_host_info *info)
 {
-    while (__atomic_load_n(&finished, __ATOMIC_ACQUIRE) + 1 < info->num_cpus)
+    while (__atomic_load_n(&finished, __ATOMIC_ACQUIRE) != started)
         __asm__ volatile("yield" ::: "memory");
     /* Only the way from there to CPU_OFF is left. */
     for (uint32_t pe = 1; pe < info->num_cpus; pe++)

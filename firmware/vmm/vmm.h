@@ -144,6 +144,8 @@ void vmm_unlock(void);
 
 /* Turns stage 1 on, one to one, and starts every other PE of the machine with `work(PE, argument)`. */
 void pes_start(const struct ccab_host_info *info, void (*work)(uint32_t pe, void *argument), void *argument);
+/* Turns a PE on that has done its work and is off, to do it again. */
+void pes_restart(const struct ccab_host_info *info, uint32_t pe);
 /* What PE `pe` of `pes` does before it runs RECs; nothing unless defined elsewhere. */
 void before_realms(uint32_t pe, uint32_t pes);
 /* Waits until every other PE has returned from its work and is off. */
