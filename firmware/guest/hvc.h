@@ -16,7 +16,8 @@
 #define HVC_PUTS 2     /* X1 = IPA, X2 = bytes */
 #define HVC_COUNT 3    /* X1 = enum exits: how many there were */
 #define HVC_READ_ONLY 4 /* X1 = IPA of a page: refuses the next store to it, and allows the one after */
-#define HVC_END 5      /* X1 = checks made, X2 = checks passed; does not return */
+#define HVC_SWITCH 5   /* X1 = IPA of a page: goes to the other of two stages 2, which differ in that page */
+#define HVC_END 6      /* X1 = checks made, X2 = checks passed; does not return */
 #define HVC_UNKNOWN ((uint64_t)-1)
 
 enum exits { EXIT_HVC, EXIT_SMC, EXIT_WFI, EXIT_MMIO, EXIT_DEMAND, EXIT_DIRTY, EXIT_OUTSIDE, EXITS };

@@ -25,7 +25,8 @@
 #define PAR_F 1UL
 #define PAR_PA 0x0000fffffffff000UL
 
-static struct stage2 s2;
+static struct stage2 views[2];
+static struct stage2 *s2 = &views[0];
 static uint64_t counts[EXITS];
 static uint8_t device[GUEST_DEVICE_SIZE];
 static uint64_t image_before; /* checksum of the image as it was loaded */
@@ -69,12 +70,26 @@ static uint64_t puts(uint64_t ipa, uint64_t length)
     if (length > GRANULE)
         return HVC_UNKNOWN;
     for (; length; length--, ipa++) {
-        uint64_t pa = s2_pa(&s2, ipa);
+        uint64_t pa = s2_pa(s2, ipa);
         if (!pa)
             return HVC_UNKNOWN;
         console_write((const char *)pa, 1);
     }
     return 0;
+}
+
+/* The second view is made at the first switch: all pages of the first, but for one. */
+static uint64_t switch_view(uint64_t different)
+{
+    if (!views[1].root) {
+        s2_init(&views[1], 6);
+        for (uint64_t ipa = GUEST_RAM; ipa < GUEST_RAM + GUEST_RAM_SIZE; ipa += GRANULE)
+            if (s2_pa(s2, ipa))
+                s2_map(&views[1], ipa, ipa == different ? pool_take(1) : s2_pa(s2, ipa), S2_RW);
+    }
+    s2 = s2 == &views[0] ? &views[1] : &views[0];
+    s2_load(s2);
+    return s2->vmid;
 }
 
 static void call(struct frame *frame)
@@ -92,9 +107,12 @@ static void call(struct frame *frame)
         x[0] = x[1] < EXITS ? counts[x[1]] : HVC_UNKNOWN;
         break;
     case HVC_READ_ONLY:
-        if (s2_pa(&s2, x[1]))
-            s2_map(&s2, x[1], s2_pa(&s2, x[1]) & ~(GRANULE - 1), S2_RO);
-        x[0] = s2_pa(&s2, x[1]) ? 0 : HVC_UNKNOWN;
+        if (s2_pa(s2, x[1]))
+            s2_map(s2, x[1], s2_pa(s2, x[1]) & ~(GRANULE - 1), S2_RO);
+        x[0] = s2_pa(s2, x[1]) ? 0 : HVC_UNKNOWN;
+        break;
+    case HVC_SWITCH:
+        x[0] = s2_pa(s2, x[1]) ? switch_view(x[1] & ~(GRANULE - 1)) : HVC_UNKNOWN;
         break;
     case HVC_END:
         end(frame, x[1], x[2]);
@@ -166,15 +184,15 @@ static uint64_t fault_ipa(const struct frame *frame)
 static void abort_of_guest(struct frame *frame)
 {
     uint64_t far = frame->far, ipa = fault_ipa(frame), page = ipa & ~(GRANULE - 1);
-    uint64_t pa = s2_pa(&s2, page);
+    uint64_t pa = s2_pa(s2, page);
     if (page == GUEST_DEVICE && ESR_EC(frame->esr) == EC_DABORT_LOWER && mmio(frame, ipa - page))
         return;
     if (pa && (frame->esr & FSC_TYPE) == FSC_PERMISSION && frame->esr & ISS_WNR) {
         counts[EXIT_DIRTY]++;
-        s2_map(&s2, page, pa, S2_RW);
+        s2_map(s2, page, pa, S2_RW);
     } else if (!pa && page >= GUEST_RAM && page < GUEST_RAM + GUEST_RAM_SIZE) {
         counts[EXIT_DEMAND]++;
-        s2_map(&s2, page, pool_take(1), S2_RW);
+        s2_map(s2, page, pool_take(1), S2_RW);
     } else {
         give_back(frame, far);
     }
@@ -222,22 +240,23 @@ int main(const struct ccab_host_info *info, uint64_t x1, uint64_t x2, uint64_t x
         return 2;
     pool_init(info->pool_pa, info->pool_size);
     image_before = fnv1a((const void *)GUEST_RAM, GUEST_IMAGE_SIZE);
-    s2_init(&s2, 5);
+    s2_init(s2, 5);
     /* Backwards, so that no page stands where its IPA says, and neighbours are none. */
     for (uint64_t offset = GUEST_IMAGE_SIZE; offset; offset -= GRANULE) {
         uint64_t page = pool_take(1), source = GUEST_RAM + offset - GRANULE;
         memcpy((void *)page, (const void *)source, GRANULE);
         for (uint64_t line = page; line < page + GRANULE; line += 64)
             __asm__ volatile("dc cvau, %0" ::"r"(line) : "memory");
-        s2_map(&s2, source, page, S2_RW);
+        s2_map(s2, source, page, S2_RW);
     }
     dsb();
     __asm__ volatile("ic iallu\n dsb sy\n isb" ::: "memory");
-    s2_load(&s2);
+    s2_load(s2);
+    s2_flush();
     write_sysreg(vmpidr_el2, GUEST_MPIDR);
     write_sysreg(hcr_el2, HCR);
     write_sysreg(sctlr_el1, 0x30d00800); /* its RES1 bits: MMU off */
     isb();
-    print("guest: starts at IPA 0x%lx, which is PA 0x%lx\n", GUEST_RAM, s2_pa(&s2, GUEST_RAM));
+    print("guest: starts at IPA 0x%lx, which is PA 0x%lx\n", GUEST_RAM, s2_pa(s2, GUEST_RAM));
     enter();
 }

@@ -35,7 +35,7 @@ static uint64_t *entry(const struct stage2 *s2, uint64_t ipa, int make)
     return &table[ipa >> 12 & 511];
 }
 
-static void flush(void)
+void s2_flush(void)
 {
     dsb();
     __asm__ volatile("tlbi vmalls12e1is" ::: "memory");
@@ -49,7 +49,7 @@ void s2_map(struct stage2 *s2, uint64_t ipa, uint64_t pa, uint64_t rights)
     if (*at & VALID) {
         /* Break before make. */
         *at = 0;
-        flush();
+        s2_flush();
     }
     *at = pa | rights | NORMAL | INNER | AF | PAGE;
     dsb();
@@ -66,5 +66,4 @@ void s2_load(const struct stage2 *s2)
     write_sysreg(vtcr_el2, VTCR);
     write_sysreg(vttbr_el2, (uint64_t)s2->root | (uint64_t)s2->vmid << 48);
     isb();
-    flush();
 }

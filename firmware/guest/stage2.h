@@ -18,7 +18,9 @@ void s2_init(struct stage2 *s2, uint16_t vmid);
 void s2_map(struct stage2 *s2, uint64_t ipa, uint64_t pa, uint64_t rights);
 /* The PA that an IPA is mapped to, 0 for none. */
 uint64_t s2_pa(const struct stage2 *s2, uint64_t ipa);
-/* Writes VTCR_EL2 and VTTBR_EL2. */
+/* Writes VTCR_EL2 and VTTBR_EL2.  Nothing is invalidated: what the TLBs hold of another VMID is not used. */
 void s2_load(const struct stage2 *s2);
+/* Invalidates what the TLBs hold of the VMID that is loaded. */
+void s2_flush(void);
 
 #endif
