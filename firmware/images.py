@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VMM = tuple(f"vmm/{name}.c" for name in ("granule", "hostcall", "realm", "rtt", "run", "status"))
+VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "run", "status"))
+
+HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
+
+IRQS = (
+    *("irqs/main.c", "irqs/gic.c", "stage1/stage1.c"),
+    *(f"vmm/{name}.c" for name in ("granule", "lock", "pes", "status")),
+)
 
 CONFORMANCE_TABLES = "interface granules realms tables data ripas shared recs run change psci off"
 CONFORMANCE = tuple(f"conformance/{name}.c" for name in ("main", "world", *CONFORMANCE_TABLES.split()))
@@ -24,7 +31,8 @@ class Firmware:
 
 
 IMAGES = (
-    Firmware("host", "host", ("host/main.c", *VMM), "builds, runs and destroys the realms of the machine file"),
+    Firmware("host", "host", HOST, "builds, runs and destroys the realms of the machine file"),
+    Firmware("host-smp", "host", ("host/smp.c", *HOST), "the same, after its PEs have counted together"),
     Firmware(
         "attacker",
         "host",
@@ -32,6 +40,14 @@ IMAGES = (
         "tries every way into memory that is not the Normal world's",
     ),
     Firmware("conformance", "host", (*CONFORMANCE, *VMM), "makes each RMI command in every way that can fail"),
+    Firmware("irqs", "host", IRQS, "takes SGIs, timers' PPIs and an SPI on every PE"),
+    Firmware(
+        "guest",
+        "host",
+        ("guest/main.c", "guest/stage2.c", "vmm/granule.c", "vmm/status.c"),
+        "runs a guest at EL1 behind a stage 2 of its own",
+    ),
+    Firmware("guest-el1", "realm", ("guest/el1.c", "stage1/stage1.c"), "that guest"),
     Firmware("puppet", "realm", ("conformance/puppet.c",), "does what the conformance host tells it to"),
     Firmware("hello", "realm", ("payloads/hello.c",), "says hello by RSI_HOST_CALL"),
     Firmware("rsi-tour", "realm", ("payloads/rsi-tour.c",), "makes every RSI call"),
@@ -40,6 +56,8 @@ IMAGES = (
     Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),
     Firmware("sve", "realm", ("payloads/sve.c",), "measures its vectors, and adds with them"),
     Firmware("pmu", "realm", ("payloads/pmu.c",), "counts its cycles and instructions, to an overflow"),
+    Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
+    Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),

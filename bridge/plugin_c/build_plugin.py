@@ -20,6 +20,7 @@ SOURCES = (
     "exception.c",
     "mmu.c",
     "sysreg.c",
+    "traps.c",
     "time.c",
     "pmu.c",
     "maintenance.c",

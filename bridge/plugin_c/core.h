@@ -29,6 +29,11 @@ struct cca_filter {
     uint64_t words[CCA_FILTER_BITS / 64];
 };
 
+/* The smallest naturally aligned power of two that covers what was added to it; none while mask is 0. */
+struct cca_span {
+    uint64_t base, mask;
+};
+
 struct cca_timer {
     uint64_t ctl, cval;
 };
@@ -77,10 +82,12 @@ struct cca_core {
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
     struct cca_pmu pmu;
 
+    uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
 
     struct cca_filter tlb_pages, code_pages;
+    struct cca_span large[2];    /* by half of the address space: where TLB entries are cut from larger pages */
     bool flush_pending, drop_all_pending;
     uint64_t drop_pages[CCA_PENDING_PAGES];
     unsigned ndrop;
@@ -134,8 +141,14 @@ bool cca_filter_has(const struct cca_filter *f, uint64_t pa);
 void cca_flush_now(struct cca_core *c);
 void cca_apply_pending(struct cca_core *c);
 void cca_flush_siblings(struct cca_core *c);
+void cca_large_page(struct cca_core *c, uint64_t va, uint64_t size); /* an entry was cut from a page of this size */
+void cca_flush_large(struct cca_core *c, uint64_t va);               /* TLBI by address, which may be of such a page */
 void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
 void cca_drop_all_code_everywhere(struct cca_machine *m);
+
+/* sysreg.c: the bits of a register that the engine drops and the plugin keeps */
+uint64_t cca_stored(struct cca_core *c, uint32_t encoding);
+void cca_store(struct cca_core *c, uint32_t encoding, uint64_t value);
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);

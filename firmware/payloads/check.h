@@ -5,11 +5,12 @@
 
 #include "realm.h"
 
-static unsigned checks_failed;
+static unsigned checks_made, checks_failed;
 
 static inline int check(int ok, const char *what)
 {
     print("  %s %s\n", ok ? "ok  " : "FAIL", what);
+    checks_made++;
     checks_failed += !ok;
     return ok;
 }
@@ -20,6 +21,13 @@ static inline int check_equal(uint64_t got, uint64_t expected, const char *what)
         return check(1, what);
     print("       0x%lx, expected 0x%lx\n", got, expected);
     return check(0, what);
+}
+
+/* The closing line; the exit code. */
+static inline int checks_end(const char *name)
+{
+    print("%s: %u of %u checks passed\n", name, checks_made - checks_failed, checks_made);
+    return checks_failed || !checks_made;
 }
 
 static inline const char *rsi_status_name(uint64_t status)

@@ -108,6 +108,9 @@ int hostcall(struct vmm_realm *realm, struct rmi_rec_run *run)
     case CCAB_HC_READ_ONLY:
         gprs[0] = read_only(realm, asked[0]);
         return 1;
+    case CCAB_HC_BEHAVIOUR:
+        behaviour_tell(realm, gprs);
+        return 1;
     case CCAB_HC_VICTIM:
         /* The attacker reads the report, and answers, before it enters again. */
         gprs[0] = CCAB_VICTIM_END;

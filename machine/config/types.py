@@ -297,6 +297,77 @@ class Rmm(_Block, frozen=True):
     features: RmmFeatures = field(default_factory=RmmFeatures)
 
 
+class _Behaviour(_Block, frozen=True, kw_only=True, tag_field="type"):
+    """What all behaviours of the host have."""
+
+    realm: Annotated[str | None, Meta(description="Name of the realm that meets it; by default every realm.")] = None
+    after: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="Occasions that pass before the first.")] = 0
+    times: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="Occasions that it is met at; 0 for all.")] = 0
+
+
+class RejectRipas(_Behaviour, frozen=True, kw_only=True, tag="reject-ripas"):
+    """The host makes no RIPAS change that the realm asks for, and answers REJECT.
+
+    Of a change to EMPTY the realm sees that it went no page far: REJECT concerns RAM only (rmm-abi.md §4.7)."""
+
+
+class PartialRipas(_Behaviour, frozen=True, kw_only=True, tag="partial-ripas"):
+    """The host makes the first pages of each RIPAS change only; the realm must ask again for the rest."""
+
+    pages: Annotated[int, Meta(ge=1, le=1 << 36, description="Pages of 4K that it changes at a time.")] = 1
+
+
+class DenyCpuOn(_Behaviour, frozen=True, kw_only=True, tag="deny-cpu-on"):
+    """The host answers PSCI_CPU_ON by RMI_PSCI_COMPLETE with PSCI_DENIED (rmm-abi.md §3.22)."""
+
+    rec: Annotated[int | None, Meta(description="REC that may not start; by default any.")] = None
+
+
+class Evict(_Behaviour, frozen=True, kw_only=True, tag="evict"):
+    """The host takes a page from the realm: destroys its DATA granule, or unmaps it when it is shared."""
+
+    ipa: Annotated[Address, Meta(description="Page of the realm's RAM; of its shared alias in the upper half.")]
+    after: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="REC exits of the realm before the first.")] = 0
+    times: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="How often; 0: at each exit while it is there.")] = 1
+    then: Annotated[
+        Literal["remap", "report"],
+        Meta(
+            description="At the next access: `remap` supplies the page again (a DATA granule of unknown content, "
+            "which does not make DESTROYED memory RAM), `report` says so and ends the realm with exit code 91."
+        ),
+    ] = "remap"
+
+
+class InjectSea(_Behaviour, frozen=True, kw_only=True, tag="inject-sea"):
+    """The host answers the realm's MMIO by a synchronous external abort (INJECT_SEA, rmm-abi.md §7.1)."""
+
+    ipa: Annotated[Address | None, Meta(description="Page of the device, without the shared bit; any by default.")] = (
+        None
+    )
+
+
+class IgnoreMmio(_Behaviour, frozen=True, kw_only=True, tag="ignore-mmio"):
+    """The host enters the REC again without having emulated its MMIO: the access exits anew.
+
+    A REC that does so 8 times on end, and alone, counts as stuck: its realm ends with exit code 91."""
+
+    ipa: Annotated[Address | None, Meta(description="Page of the device, without the shared bit; any by default.")] = (
+        None
+    )
+
+
+Behaviour = RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio
+
+
+class Host(_Block, frozen=True):
+    """How the shipped host firmware treats its realms. It reads this from the host information block."""
+
+    behaviour: Annotated[
+        list[Behaviour],
+        Meta(description="What it does that a kind host would not, to try the realms' error paths.", max_length=16),
+    ] = []
+
+
 class Limits(_Block, frozen=True):
     """Where a run ends at the latest (exit code 124)."""
 
@@ -329,6 +400,7 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     load: Annotated[dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)] = {}
     boot: Boot = field(default_factory=Boot)
     realms: Annotated[list[Realm], Meta(description="Realms for the host to build.", max_length=64)] = []
+    host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)
     semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = True

@@ -16,7 +16,7 @@ from bridge.pas import GPI, PAS
 from machine.gpt import GRANULE, bytes_needed
 
 from .scalars import address_text, size_text, span_text
-from .types import Boot, MachineFile, Nvm, Realm
+from .types import Boot, DenyCpuOn, Evict, IgnoreMmio, InjectSea, MachineFile, Nvm, Realm
 
 Where = Callable[..., str]
 """`where("memory", "dram", "base")` is the `file:line:col` of that key's value."""
@@ -48,6 +48,8 @@ def validate(machine: MachineFile, where: Where) -> None:
     _rmm(machine, where)
     for index, realm in enumerate(machine.realms):
         _realm(machine, realm, index, where)
+    for index in range(len(machine.host.behaviour)):
+        _behaviour(machine, index, where)
 
 
 def gpt_ranges(machine: MachineFile) -> list[tuple[int, int, int]]:
@@ -288,3 +290,35 @@ def _realm(machine: MachineFile, realm: Realm, index: int, where: Where) -> None
         _ = realm.rpv
     except ValueError as error:
         raise ConfigError(f"{at('personalization')}: {error}") from None
+
+
+def _behaviour(machine: MachineFile, index: int, where: Where) -> None:
+    behaviour = machine.host.behaviour[index]
+
+    def at(key: str) -> str:
+        return f"{where('host', 'behaviour', index, key)}: host.behaviour[{index}].{key}"
+
+    if not machine.realms:
+        raise ConfigError(f"{at('type')}: the machine has no realms that could meet it")
+    names = [realm.name for realm in machine.realms]
+    if behaviour.realm is not None and behaviour.realm not in names:
+        raise ConfigError(f"{at('realm')}: there is no realm `{behaviour.realm}`{did_you_mean(behaviour.realm, names)}")
+    realms = [realm for realm in machine.realms if behaviour.realm in (None, realm.name)]
+    if isinstance(behaviour, DenyCpuOn) and behaviour.rec is not None:
+        most = max(realm.recs for realm in realms)
+        if not 0 <= behaviour.rec < most:
+            raise ConfigError(f"{at('rec')}: {behaviour.rec}: the realms that it concerns have {most} RECs, from 0 on")
+    if isinstance(behaviour, (Evict, InjectSea, IgnoreMmio)) and behaviour.ipa is not None:
+        if behaviour.ipa % GRANULE:
+            raise ConfigError(f"{at('ipa')}: expected a multiple of 4K, got {int(behaviour.ipa):#x}")
+        if isinstance(behaviour, Evict):
+            if not any(_in_ram(realm, behaviour.ipa) for realm in realms):
+                raise ConfigError(f"{at('ipa')}: {address_text(behaviour.ipa)} lies in no RAM of a realm")
+        elif not any(behaviour.ipa < 1 << (realm.ipa_bits - 1) for realm in realms):
+            raise ConfigError(f"{at('ipa')}: {address_text(behaviour.ipa)} lies beyond half the IPA space of a realm")
+
+
+def _in_ram(realm: Realm, ipa: int) -> bool:
+    """Whether an IPA lies in the RAM, or in the alias of it in the unprotected half."""
+    offset = (ipa & ~(1 << (realm.ipa_bits - 1))) - realm.ram.base
+    return 0 <= offset < realm.ram.size
