@@ -121,12 +121,18 @@ def run(command: Sequence[str], cwd: Path | None = None) -> None:
         sys.stderr.write(done.stdout)
 
 
+def runtime_sources(kind: str) -> tuple[str, ...]:
+    """crt0 and runtime of a `host`, `realm` or `secure` image, relative to the SDK.  A service has no console."""
+    names = ("mem", kind) if kind == "secure" else ("mem", "print", kind)
+    return (f"crt0_{kind}.S", *(f"runtime/{name}.c" for name in names))
+
+
 def sdk_arguments(kind: str, script: bool = True) -> list[str]:
     """Include path, linker script, crt0 and runtime of a `host` or a `realm` image."""
     sdk = sdk_dir()
     linker = [f"-Wl,-T,{sdk / f'{kind}.ld'}"] if script else []
-    sources = [sdk / f"crt0_{kind}.S", *(sdk / "runtime" / f"{name}.c" for name in ("mem", "print", kind))]
-    return [f"-I{sdk / 'include'}", *linker, *map(str, sources)]
+    sources = [str(sdk / source) for source in runtime_sources(kind)]
+    return [f"-I{sdk / 'include'}", *linker, *sources]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -31,6 +31,7 @@ from rmm.rmm import Rmm
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
     from machine.config.types import Nvm, Pl011
+    from machine.secure import SecureService
     from machine.trace import Tracer
     from rmm.protocols import RecInit
 
@@ -98,7 +99,7 @@ class Machine:
         )
         self.monitor = Monitor(self)
         self.images = images
-        self.symbols = Symbols(images)
+        self.symbols = Symbols(images, config.load)
         place(images, self.memory)
         if config.boot.info is not None:
             from machine.payload_abi import host_info
@@ -106,6 +107,7 @@ class Machine:
             self.memory.write(config.boot.info, host_info(self, images.realms))
         self.host = self._boot_core()
         self.running = self.host
+        self.secure = self._secure_service()
         self.board.set_limit(self._limit())
 
     def _limit(self) -> int:
@@ -150,6 +152,16 @@ class Machine:
         core.pc = self.images.entry
         self.add_core(core)
         return core
+
+    def _secure_service(self) -> SecureService | None:
+        secure, entry = self.config.secure, self.images.secure
+        if secure is None or entry is None:
+            return None
+        from uuid import UUID
+
+        from machine.secure import SecureService
+
+        return SecureService(self, entry, UUID(secure.uuid).bytes)
 
     def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
         """Gives a context the machine's ID registers; a realm's are masked by the RMM."""
@@ -205,6 +217,8 @@ class Machine:
     def run(self) -> End:
         """Runs to the end and says which it was."""
         try:
+            if self.secure is not None:
+                self.secure.boot()
             run_host(self)
         except End as end:
             return end

@@ -21,6 +21,8 @@ PSCI_VERSION = 0x8400_0000
 PSCI_SYSTEM_OFF = 0x8400_0008
 PSCI_FEATURES = 0x8400_000A
 PSCI_1_1 = 0x10001
+FFA_FIRST, FFA_LAST = 0x8400_0060, 0x8400_00FF
+FFA_ANY = 1 << 30 | SVE_HINT  # SMC64, SVE hint
 RMI_FIRST, RMI_LAST = 0xC400_0150, 0xC400_018E
 
 
@@ -36,6 +38,8 @@ class Monitor:
         fid = x[0] & 0xFFFF_FFFF
         if RMI_FIRST <= fid & ~SVE_HINT <= RMI_LAST:
             return self._rmi(x)
+        if FFA_FIRST <= fid & ~FFA_ANY <= FFA_LAST and (secure := self._machine.secure) is not None:
+            return secure.smc(0, x)
         return self._own(fid, x)
 
     def _own(self, fid: int, x: Sequence[int]) -> tuple[int, ...]:

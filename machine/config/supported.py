@@ -15,7 +15,8 @@ def refuse_unsupported(config: MachineConfig) -> None:
         raise ConfigError(f"{where('cpu', 'count')}: cpu.count: {config.cpu.count} PEs: this version runs one")
     if config.boot.world != "normal":
         raise ConfigError(
-            f"{where('boot', 'world')}: boot.world: {config.boot.world}: this version runs no code in the Secure world"
+            f"{where('boot', 'world')}: boot.world: {config.boot.world}: PE 0 boots the Normal world; "
+            "what runs in the Secure world is said by `secure`"
         )
     for feature in ("sve", "pmu"):
         if getattr(config.rmm.features, feature):
