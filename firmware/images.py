@@ -17,7 +17,10 @@ BENCH = ("bench/loops.S", "bench/realm.c")
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """An image.  kind: `host` (NS-EL2), `realm` (R-EL1) or `secure` (S-EL1); sources: relative to this folder, besides the SDK's."""
+    """An image.  kind: `host` (NS-EL2), `realm` (R-EL1) or `secure` (S-EL1).
+
+    sources: relative to this folder, besides the SDK's.
+    """
 
     name: str
     kind: str
