@@ -203,7 +203,7 @@ def test_random_calls_of_both_worlds__are_answered(seed: int, tmp_path: Path) ->
             x[1:3] = rnd.choice((0x8001, 0x8001_0000)), 0
         running = world.partition.state.value == "running"
         if running and rnd.random() < 0.5:
-            x[0] = 0xC200_0020 | rnd.getrandbits(1)
+            x[0] = rnd.choice((0xC200_0020, 0xC200_0021, 0xC400_0070, 0x8400_006C))
         result = world.from_secure(x) if running else world.from_normal(0, x)
         entered += type(result).__name__ == "Enter"
         assert all(0 <= word < 1 << 64 for word in result.regs)
@@ -212,7 +212,7 @@ def test_random_calls_of_both_worlds__are_answered(seed: int, tmp_path: Path) ->
     for pa in pages[:8]:
         delegated = machine.rmm.granule_state(pa) != 0
         assert (machine.gpt.get(pa) == GPI.REALM) is delegated
-    assert entered > 10
+    assert entered > 5
     assert [machine.gpt.get(pa) for pa in pages[8:12]] == [GPI.SECURE, GPI.ROOT, GPI.REALM, GPI.NON_SECURE]
     machine.close()
 
