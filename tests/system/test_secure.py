@@ -159,6 +159,55 @@ def test_service__that_waits_for_ever_sees_its_messages(tmp_path: Path) -> None:
     machine.close()
 
 
+OWN_SERVICE = """
+#include "secure.h"
+int secure_init(void) { return FAIL; }
+void secure_request(uint16_t sender, uint64_t payload[5])
+{
+    if (payload[0] == 99)
+        *(volatile int *)0 = 1;
+    for (int i = 0; i < 5; i++)
+        payload[i] = payload[i] * 2 + sender;
+}
+"""
+
+
+def own_service(tmp_path: Path, flag: str) -> Machine:
+    from firmware import toolchain
+
+    source, image = tmp_path / "own.c", tmp_path / "own.elf"
+    source.write_text(OWN_SERVICE)
+    assert toolchain.main(["service", flag, "-o", str(image), str(source)]) == 0
+    machine, _ = boot("secure", f"load.service.file={image}")
+    assert machine.secure is not None
+    machine.secure.boot()
+    return machine
+
+
+def test_own_service__made_with_the_sdk_answers_in_the_width_of_the_request(tmp_path: Path) -> None:
+    machine = own_service(tmp_path, "-DFAIL=0")
+    high = 1 << 40
+    answer = machine.monitor.normal((0xC400_006F, 7 << 16 | 0x8001, 0, high, 2, 3, 4, 5))
+    assert answer == (0xC400_0070, 0x8001_0007, 0, high * 2 + 7, 11, 13, 15, 17)
+    answer = machine.monitor.normal((0x8400_006F, 7 << 16 | 0x8001, 0, high | 1, 2, 3, 4, 5))
+    assert answer == (0x8400_0070, 0x8001_0007, 0, 9, 11, 13, 15, 17)
+    machine.close()
+
+
+def test_own_service__whose_handler_gives_up_fails_this_request_and_the_next_ones(tmp_path: Path) -> None:
+    machine = own_service(tmp_path, "-DFAIL=0")
+    for payload in (99, 1):
+        answer = machine.monitor.normal((0xC400_006F, 0x8001, 0, payload, 0, 0, 0, 0))
+        assert answer == (ERROR, 0x8001_0000, ABORTED, 0, 0, 0, 0, 0)
+    machine.close()
+
+
+def test_own_service__may_fail_to_initialise(tmp_path: Path) -> None:
+    machine = own_service(tmp_path, "-DFAIL=FFA_NO_MEMORY")
+    assert machine.monitor.normal(REQUEST)[:3] == (ERROR, 0, ABORTED)
+    machine.close()
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "reason"),
     [
