@@ -32,6 +32,7 @@ from rmm.rmm import Rmm
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
     from machine.config.types import Nvm, Pl011
+    from machine.secure import SecureService
     from machine.trace import Tracer
     from rmm.protocols import RecInit
 
@@ -64,7 +65,7 @@ class Machine:
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
         self.images = images
-        self.symbols = Symbols(images)
+        self.symbols = Symbols(images, config.load)
         self.resets = 0
         self._cores: list[Core] = []
         self._power_up()
@@ -103,6 +104,7 @@ class Machine:
             for number, value in registers(config).items():
                 self.pe.normal.set_x(number, [value])
             self.running = self.pe.normal
+        self.secure = self._secure_service()
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -178,6 +180,16 @@ class Machine:
         self.poll()
         self.board.end_turn_at(self.board.insns + (SLICE if alone else self.config.cpu.quantum))
 
+    def _secure_service(self) -> SecureService | None:
+        secure, entry = self.config.secure, self.images.secure
+        if secure is None or entry is None:
+            return None
+        from uuid import UUID
+
+        from machine.secure import SecureService
+
+        return SecureService(self, entry, UUID(secure.uuid).bytes)
+
     def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
         """Gives a context the machine's ID registers; a realm's are masked by the RMM."""
         config = self.config
@@ -234,6 +246,8 @@ class Machine:
         try:
             while True:
                 try:
+                    if self.secure is not None:
+                        self.secure.boot()
                     self._host()
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)

@@ -17,6 +17,7 @@ class Mode(Enum):
     OFF = "off"
     NORMAL = "normal world"
     REC = "realm"
+    SECURE = "secure world"
 
 
 class Pe:

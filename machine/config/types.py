@@ -209,6 +209,28 @@ class Boot(_Block, frozen=True):
     ] = None
 
 
+class Secure(_Block, frozen=True):
+    """The Secure world: one service at S-EL1, which the monitor offers to the Normal world by FF-A 1.1.
+
+    It runs before the Normal world, until FFA_MSG_WAIT (docs/secure-world.md).
+    """
+
+    entry: Annotated[
+        int | str | None,
+        Meta(
+            description="First instruction, MMU off: an address, `NAME` (entry point of that load) or `NAME:SYMBOL`. "
+            "By default the entry point of the one ELF loaded for the secure world."
+        ),
+    ] = None
+    uuid: Annotated[
+        str,
+        Meta(
+            description="UUID of the service, by which FFA_PARTITION_INFO_GET finds it.",
+            pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        ),
+    ] = "cca5ec0e-0001-4000-8000-000000000001"
+
+
 class Realm(_Block, frozen=True):
     """A realm for the host to build. The host firmware reads this from the host information block."""
 
@@ -399,6 +421,7 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     devices: Annotated[dict[Name, Device], Meta(description="Devices, by name.", max_length=64)] = {}
     load: Annotated[dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)] = {}
     boot: Boot = field(default_factory=Boot)
+    secure: Annotated[Secure | None, Meta(description="Service of the Secure world.")] = None
     realms: Annotated[list[Realm], Meta(description="Realms for the host to build.", max_length=64)] = []
     host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)

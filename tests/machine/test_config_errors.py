@@ -322,6 +322,23 @@ BROKEN = [
         0,
         "boot.entry: load.x is in the se",
     ),
+    ("secure: {}", 0, "secure.entry is missing, and nothing is loaded for the secure world"),
+    ("secure: {entry: 0x8100_0000}", 17, "secure.entry: 0x8100_0000 lies in memory.dram, which is non-secure"),
+    ("secure: {entry: 0x600_0002}", 17, "secure.entry: expected a multiple of 4, got 0x6000002"),
+    ("secure: {entry: hots}", 17, "secure.entry: expected an address, a load or LOAD:SYMBOL; there is no load `hots`"),
+    ("secure: {entry: host}", 17, "secure.entry: load.host is in the normal world"),
+    ("secure: {entry: 0x600_0000, uuid: 1}", 35, "secure.uuid: expected"),
+    (
+        "secure: {entry: 0x600_0000, uuid: 00000000-0000-0000-0000-000000000000}",
+        35,
+        "secure.uuid: the nil UUID names no partition",
+    ),
+    (
+        "load: {x: {file: raw.bin, at: 0x600_0000, world: secure}, y: {file: raw.bin, at: 0x600_1000, world: secure}}\n"
+        "secure: {}",
+        0,
+        "secure.entry: give it: could be any of x, y",
+    ),
     ("load: {x: {file: realm.elf}}\nboot: {entry: null}", 0, "boot.entry: give it: could be any of host, x"),
     ("host: {behaviour: [{type: reject-ripas}]}", 27, "host.behaviour[0].type: the machine has no realms that could"),
     (H + "{type: evct}]}\n" + ONE, 27, f"host.behaviour[0].type: expected {KINDS}, got `evct` (did you mean `evict`?)"),
