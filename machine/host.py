@@ -40,6 +40,8 @@ def run_host(machine: Machine) -> None:
                 machine.mmio(core)
             case Reason.SLICE:
                 machine.poll()
+                machine.alarms.run_due()
+                machine.attached.poll()
             case Reason.SEMIHOST:
                 machine.semihosting.call(core)
             case Reason.WFI:

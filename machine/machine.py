@@ -3,34 +3,40 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bridge.core import Board, Core
 from bridge.cpu import ID_REGISTERS, id_registers
+from bridge.errors import UserError
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
 from machine.bus import Bus
 from machine.calls import CallLog
+from machine.clock import Alarms
 from machine.config.images import read_images
 from machine.config.supported import refuse_unsupported
 from machine.config.validate import gpt_ranges
+from machine.devices.attach import OnePe, Surroundings, attach
 from machine.devices.console import Console
-from machine.end import MODEL_BUG, End
+from machine.devices.device import unwired
+from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End
 from machine.gpt import GranuleProtectionTable
 from machine.host import run_host
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.recs import RmmMemory, RootPlatform, let_sve
 from machine.semihosting import Semihosting
+from machine.unclaimed import Unclaimed
 from rmm.features import Features
 from rmm.idregs import realm_id_registers
 from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
-    from machine.config.types import Nvm, Pl011
+    from machine.config.types import Nvm
     from machine.trace import Tracer
     from rmm.protocols import RecInit
 
@@ -68,6 +74,7 @@ class Machine:
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
         self.bus = Bus()
+        self.unclaimed = Unclaimed()
         self._attach_devices()
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
@@ -116,14 +123,23 @@ class Machine:
         return min(bounds, default=0)
 
     def _attach_devices(self) -> None:
-        for device in self.config.devices.values():
-            if device.__struct_config__.tag == "pl011":
-                self._attach_uart(device)  # type: ignore[arg-type]
-
-    def _attach_uart(self, device: Pl011) -> None:
-        from machine.devices.pl011 import Pl011 as Uart
-
-        self.bus.attach(device.base, Uart(self.console(device.console).write))
+        self.alarms = Alarms(lambda: self.board.insns, self.config.clock.rate)
+        mpidr = self.config.cpu.mpidr
+        self.attached = attach(
+            self.config,
+            self.bus,
+            Surroundings(
+                clock=self.alarms,
+                memory=self.memory,
+                line=lambda _intid: unwired,
+                console=self.console,
+                write=self._output,
+                power=OnePe(mpidr[0] if mpidr else 0),
+                bark=_reset,
+                off=_off,
+                interactive=os.isatty(0) and os.isatty(1),
+            ),
+        )
 
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
@@ -195,6 +211,7 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
+            self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit
@@ -206,11 +223,12 @@ class Machine:
 
     def run(self) -> End:
         """Runs to the end and says which it was."""
+        self.attached.start()
         try:
             run_host(self)
         except End as end:
             return end
-        except (KeyboardInterrupt, TimeoutError):
+        except (KeyboardInterrupt, TimeoutError, UserError):
             raise
         except Exception as error:
             bug = End(MODEL_BUG, f"{type(error).__name__}: {error}", core=self.running)
@@ -219,6 +237,7 @@ class Machine:
         finally:
             for console in self._consoles.values():
                 console.flush()
+            self.attached.stop()
         raise AssertionError("the host's loop ends by End only")
 
     def close(self) -> None:
@@ -240,6 +259,14 @@ def _nothing() -> None:
     """What happens between slices unless someone wants to know."""
 
 
+def _reset(reason: str) -> None:
+    raise End(UNHANDLED, f"reset: {reason}")
+
+
+def _off(reason: str) -> None:
+    raise End(GUEST_EXIT, reason, code=0)
+
+
 def _regions(config: MachineConfig) -> list[Region]:
     regions = [
         Region(name, r.base, r.size, PAS.from_text(r.pas), fill=r.fill, retain=r.retain)
@@ -252,4 +279,4 @@ def _regions(config: MachineConfig) -> list[Region]:
 
 
 def _nvm(name: str, device: Nvm) -> Region:
-    return Region(name, device.base, device.size, PAS.NON_SECURE, fill=device.fill, retain=device.retain)
+    return Region(name, device.base, device.size, PAS.from_text(device.pas), fill=device.fill, retain=device.retain)
