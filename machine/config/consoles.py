@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 MAX_LABEL = 32
@@ -70,6 +69,8 @@ def parse_output(text: str) -> Output:
             raise ValueError("the path of a socket has at most 100 bytes")
         return Unix(path, bool(comma))
     host, _, port = address.rpartition(":")
+    import ipaddress  # 3 ms
+
     try:
         ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
         number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0

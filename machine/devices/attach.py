@@ -91,10 +91,11 @@ class Attached:
         try:
             self.endpoints.stop()
         finally:
-            from .backing import write_backing
+            if self._saves:
+                from .backing import write_backing
 
-            for path, content in self._saves:
-                write_backing(path, content())
+                for path, content in self._saves:
+                    write_backing(path, content())
 
     def reset(self) -> None:
         """All models as after power-on, but for non-volatile content."""

@@ -6,9 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 from bridge.errors import ConfigError, UserError
 
@@ -39,14 +37,17 @@ def write_backing(path: str, content: Iterable[bytes | memoryview]) -> None:
     temporary = ""
     try:
         mode = _mode(path)
-        handle, temporary = tempfile.mkstemp(prefix=".ccabridge-", dir=os.path.dirname(os.path.abspath(path)))
+        target = os.path.realpath(path)
+        name = f"{target}.{os.getpid()}.new"
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        temporary = name
         with os.fdopen(handle, "wb") as file:
             for piece in content:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), mode)
-        os.replace(temporary, Path(path).resolve())
+        os.replace(temporary, target)
     except OSError as error:
         if temporary:
             with contextlib.suppress(FileNotFoundError):

@@ -7,24 +7,22 @@ Nothing here is opened before `start`.  Between start and stop, `poll` moves wha
 from __future__ import annotations
 
 import os
-import select
-import socket
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from bridge.errors import UserError
 
 from .console import Console
 
+if TYPE_CHECKING:
+    import socket
+
 # What a slow or absent reader is owed at most; the rest is dropped.
 MAX_UNSENT = 1 << 20
 MAX_INPUT = 16 << 20
 _CHUNK = 4096
-
-# A peer that has left must not end the process.
-_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 ESCAPE = 0x01  # Ctrl-A
 
@@ -143,11 +141,16 @@ class Server:
         self._listener: socket.socket | None = None
         self._peer: socket.socket | None = None
         self._unsent = bytearray()
+        self._flags = 0
         self.console: Console | None = None
 
     def start(self) -> None:
         address = self._address
         name = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+        import socket  # 3 ms, and few machines have one
+
+        # A peer that has left must not end the process.
+        self._flags = getattr(socket, "MSG_NOSIGNAL", 0)
         try:
             if isinstance(address, str):
                 family: Any = socket.AF_UNIX
@@ -180,7 +183,7 @@ class Server:
     def _send(self) -> None:
         try:
             while self._peer is not None and self._unsent:
-                del self._unsent[: self._peer.send(self._unsent, _NO_SIGNAL)]
+                del self._unsent[: self._peer.send(self._unsent, self._flags)]
         except BlockingIOError:
             return
         except OSError:
@@ -224,7 +227,7 @@ class Server:
             try:
                 # What is left goes out, as far as it can within a second.
                 self._peer.settimeout(1)
-                self._peer.sendall(self._unsent, _NO_SIGNAL)
+                self._peer.sendall(self._unsent, self._flags)
             except OSError:
                 self._unsent.clear()
         self._hang_up()
@@ -271,7 +274,7 @@ class Keyboard:
             termios.tcsetattr(self._fd, termios.TCSANOW, raw)
 
     def poll(self) -> bool:
-        if not self._open or not select.select((self._fd,), (), (), 0)[0]:
+        if not self._open or not _readable((self._fd,), 0):
             return False
         try:
             data = os.read(self._fd, _CHUNK)
@@ -315,6 +318,12 @@ class Keyboard:
             self._saved = None
 
 
+def _readable(fds: Sequence[int], seconds: float) -> bool:
+    import select
+
+    return bool(select.select(fds, (), (), seconds)[0])
+
+
 def _interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -355,7 +364,7 @@ class Endpoints:
         """Waits for input, in wall time, and moves it."""
         fds = [fd for endpoint in self._started for fd in endpoint.waits_for()]
         if fds:
-            select.select(fds, (), (), seconds)
+            _readable(fds, seconds)
         return self.poll()
 
     def stop(self) -> None:
