@@ -55,6 +55,10 @@ class Board:
         """Stop with LIMIT once so many instructions have been retired; 0 for no limit."""
         lib.cca_set_limit(self.handle, insns)
 
+    def end_turn_at(self, insns: int) -> None:
+        """Runs of any core end with SLICE once the machine has retired so many instructions; NEVER for no bound."""
+        lib.cca_set_turn(self.handle, insns)
+
     def granule_changed(self, pa: int) -> None:
         """The GPI of a granule changed: no core may keep a translation to it."""
         lib.cca_granule_changed(self.handle, pa)
@@ -97,7 +101,7 @@ class Core:
     `run` returns the exit reason as an int (see `bridge.exits.Reason`); `exit` is the plugin's exit structure.
     """
 
-    __slots__ = ("_events", "_scratch", "board", "exit", "handle", "name")
+    __slots__ = ("_events", "_scratch", "board", "exit", "handle", "name", "pas")
 
     def __init__(
         self,
@@ -134,6 +138,7 @@ class Core:
         config.tcg_megabytes = tcg_megabytes
         self.board = board
         self.name = name
+        self.pas = pas
         self.handle: Any = lib.cca_core_new(board.handle, config)
         if self.handle == ffi.NULL:
             raise EngineError("out of memory")

@@ -41,6 +41,12 @@ class Region:
         if fill:
             self.bytes[:] = bytes([fill]) * size
 
+    def clear(self) -> None:
+        """Back to what it holds at power-on."""
+        self.mapping.madvise(mmap.MADV_DONTNEED)
+        if self.fill:
+            self.bytes[:] = bytes([self.fill]) * self.size
+
 
 class PhysicalMemory:
     """All RAM of a machine by physical address, with no check of who asks: for Root, tools and the loader."""

@@ -69,11 +69,11 @@ class CallLog:
         """Calls by name; `unknown` for function ids that nothing declares."""
         return {"unknown" if decl is None else decl.name: count for decl, count in self._counts.items()}
 
-    def monitor(self, fid: int, x: Sequence[int], result: int) -> None:
+    def monitor(self, fid: int, x: Sequence[int], result: int, condition: str | None = None) -> None:
         """A call that the Root monitor answered by itself; unknown ones too, named as such."""
         from rmm.abi import by_fid
 
-        self.call(by_fid(fid), (fid, *x[1:4]), (result,), None, None)
+        self.call(by_fid(fid), (fid, *x[1:4]), (result,), condition, None)
 
     def event(self, name: str, text: str, depth: int = 0) -> None:
         """Something that is no call: an exception, a fault, a REC entry."""

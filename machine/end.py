@@ -17,6 +17,14 @@ MODEL_BUG = "model-bug"
 _CODES = {TIMEOUT: 124, UNHANDLED: 3, STUCK: 3, MODEL_BUG: 70}
 
 
+class Reset(Exception):
+    """The machine starts anew: images are loaded again, memory marked `retain` keeps its content."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class End(Exception):
     """The machine has stopped.
 

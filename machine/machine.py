@@ -19,15 +19,16 @@ from machine.clock import Alarms
 from machine.config.images import read_images
 from machine.config.supported import refuse_unsupported
 from machine.config.validate import gpt_ranges
-from machine.devices.attach import OnePe, Surroundings, attach
+from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
 from machine.devices.device import unwired
-from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End
+from machine.end import GUEST_EXIT, MODEL_BUG, End, Reset
 from machine.gpt import GranuleProtectionTable
-from machine.host import run_host
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
+from machine.pe import Mode, Pe
 from machine.recs import RmmMemory, RootPlatform, let_sve
+from machine.scheduler import run_machine
 from machine.semihosting import Semihosting
 from machine.unclaimed import Unclaimed
 from rmm.features import Features
@@ -57,7 +58,6 @@ class Machine:
         self.config = config
         self._output = output
         self._consoles: dict[str, Console] = {}
-        self.slice = SLICE
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
         self.poll: Callable[[], None] = _nothing
         self.tracing = False
@@ -66,6 +66,22 @@ class Machine:
 
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
+        self.board.set_limit(self._limit())
+        self.calls = CallLog(self.board)
+        self.semihosting = Semihosting(self)
+        self.images = images
+        self.symbols = Symbols(images)
+        self.resets = 0
+        self.turn_end = 0
+        self._cores: list[Core] = []
+        self.bus = Bus()
+        self.unclaimed = Unclaimed()
+        self._attach_devices()
+        self._power_up()
+
+    def _power_up(self) -> None:
+        """Everything that a reset makes anew: tables, devices, RMM, monitor, memory's content, PEs."""
+        config = self.config
         root = self.memory.region(config.memory[config.gpt.region].base)
         self.gpt = GranuleProtectionTable(
             root.bytes, root.base, gpt_ranges(config), pps_bits=config.gpt.pps, l0_bits=config.gpt.l0_bits
@@ -73,47 +89,40 @@ class Machine:
         self.board.set_gpt(
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
-        self.bus = Bus()
-        self.unclaimed = Unclaimed()
-        self._attach_devices()
-        self.calls = CallLog(self.board)
-        self.semihosting = Semihosting(self)
-        self._cores: list[Core] = []
-        features = config.rmm.features
         self.rmm = Rmm(
             RmmMemory(self.board),
             RootPlatform(self),
-            features=Features(
-                s2sz=features.s2sz,
-                lpa2=features.lpa2,
-                sve=features.sve,
-                sve_vl=features.sve_vl,
-                num_bps=features.num_bps,
-                num_wps=features.num_wps,
-                pmu=features.pmu,
-                pmu_num_ctrs=features.pmu_counters,
-                hash_sha256=features.sha256,
-                hash_sha512=features.sha512,
-                gicv3_num_lrs=features.list_registers - 1,
-                max_recs_order=features.max_recs_order,
-                vmid_bits=features.vmid_bits,
-                pa_width=config.cpu.pa_bits,
-                rec_aux_count=features.aux_granules,
-            ),
+            features=_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
         )
         self.monitor = Monitor(self)
-        self.images = images
-        self.symbols = Symbols(images)
-        place(images, self.memory)
+        place(self.images, self.memory)
         if config.boot.info is not None:
             from machine.payload_abi import host_info
 
-            self.memory.write(config.boot.info, host_info(self, images.realms))
-        self.host = self._boot_core()
-        self.running = self.host
-        self.board.set_limit(self._limit())
+            self.memory.write(config.boot.info, host_info(self, self.images.realms))
+        self.pes = [Pe(i, mpidr) for i, mpidr in enumerate(config.cpu.affinities)]
+        self.pe = self.pes[0]
+        self.power_on(self.pe, self.images.entry, 0)
+        for number, value in registers(config).items():
+            self.pe.normal.set_x(number, [value])
+        self.running = self.pe.normal
+
+    def reset(self) -> None:
+        """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
+        self.close()
+        for region in self.memory:
+            if not region.retain:
+                region.clear()
+        self.attached.reset()
+        self.resets += 1
+        self._power_up()
+
+    @property
+    def host(self) -> Core:
+        """PE 0's context in the Normal world."""
+        return self.pes[0].normal
 
     def _limit(self) -> int:
         limits, clock = self.config.limits, self.config.clock
@@ -124,7 +133,6 @@ class Machine:
 
     def _attach_devices(self) -> None:
         self.alarms = Alarms(lambda: self.board.insns, self.config.clock.rate)
-        mpidr = self.config.cpu.mpidr
         self.attached = attach(
             self.config,
             self.bus,
@@ -134,7 +142,7 @@ class Machine:
                 line=lambda _intid: unwired,
                 console=self.console,
                 write=self._output,
-                power=OnePe(mpidr[0] if mpidr else 0),
+                power=_Power(self),
                 bark=_reset,
                 off=_off,
                 interactive=os.isatty(0) and os.isatty(1),
@@ -147,27 +155,49 @@ class Machine:
             self._consoles[label] = Console(label, self._output)
         return self._consoles[label]
 
-    def _boot_core(self) -> Core:
+    def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
+        """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
         config = self.config
+        if pe.core is not None:
+            self.remove_core(pe.core)
+            pe.core.close()
         core = Core(
             self.board,
-            "normal world, PE 0",
+            f"normal world, PE {pe.index}",
             pas=PAS.NON_SECURE,
             el=config.boot.el,
-            mpidr=0x8000_0000 | (config.cpu.mpidr[0] if config.cpu.mpidr else 0),
+            mpidr=0x8000_0000 | pe.mpidr,
             pa_bits=config.cpu.pa_bits,
-            seed=config.cpu.seed,
+            seed=config.cpu.seed + pe.index,
             hafdbs=self.hafdbs,
             semihosting=config.semihosting,
         )
         self.present_ids(core)
         if config.cpu.features.sve:
             let_sve(core)
-        for number, value in registers(config).items():
-            core.set_x(number, [value])
-        core.pc = self.images.entry
+        core.set_x(0, [context_id])
+        core.pc = entry
+        core.trace(self.tracing)
         self.add_core(core)
-        return core
+        pe.core, pe.mode, pe.waiting, pe.resume_at = core, Mode.NORMAL, False, None
+
+    def begin_turn(self, pe: Pe) -> None:
+        """Gives a PE its quantum; alone it runs until Python wants to look at signals."""
+        self.pe = pe
+        self.running = pe.normal
+        self.poll()
+        self.attached.poll()
+        self.alarms.run_due()
+        alone = sum(other.on for other in self.pes) == 1
+        self.turn_end = self.board.insns + (SLICE if alone else self.config.cpu.quantum)
+        self.board.end_turn_at(self.turn_end)
+        self.bound_turn()
+
+    def bound_turn(self) -> None:
+        """Ends the turn at the next alarm of a device, if that comes first."""
+        alarm = self.alarms.next_at()
+        if alarm is not None and alarm < self.turn_end:
+            self.board.end_turn_at(alarm)
 
     def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
         """Gives a context the machine's ID registers; a realm's are masked by the RMM."""
@@ -217,6 +247,7 @@ class Machine:
         device, offset = hit
         if exit_.is_write:
             device.write(offset, exit_.size, exit_.value)
+            self.bound_turn()
             lib.cca_mmio_done(core.handle, 0)
         else:
             lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
@@ -225,7 +256,12 @@ class Machine:
         """Runs to the end and says which it was."""
         self.attached.start()
         try:
-            run_host(self)
+            while True:
+                try:
+                    run_machine(self)
+                except Reset as reset:
+                    self.calls.event("reset", reset.reason)
+                    self.reset()
         except End as end:
             return end
         except (KeyboardInterrupt, TimeoutError, UserError):
@@ -238,7 +274,6 @@ class Machine:
             for console in self._consoles.values():
                 console.flush()
             self.attached.stop()
-        raise AssertionError("the host's loop ends by End only")
 
     def close(self) -> None:
         for core in self._cores:
@@ -260,11 +295,49 @@ def _nothing() -> None:
 
 
 def _reset(reason: str) -> None:
-    raise End(UNHANDLED, f"reset: {reason}")
+    raise Reset(reason)
 
 
 def _off(reason: str) -> None:
     raise End(GUEST_EXIT, reason, code=0)
+
+
+class _Power:
+    """What devices may know of the PEs' power.  The monitor starts and stops them, at PSCI's word alone."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.affinities = machine.config.cpu.affinities
+
+    def is_on(self, affinity: int) -> bool:
+        return any(pe.on for pe in self._machine.pes if pe.mpidr == affinity)
+
+    def on(self, affinity: int) -> None:
+        """A PE that PSCI has not started would be sent back by the firmware that it starts in."""
+
+    def off(self, affinity: int) -> None:
+        """Nor does one stop in a WFI that is not CPU_OFF's."""
+
+
+def _features(config: MachineConfig) -> Features:
+    features = config.rmm.features
+    return Features(
+        s2sz=features.s2sz,
+        lpa2=features.lpa2,
+        sve=features.sve,
+        sve_vl=features.sve_vl,
+        num_bps=features.num_bps,
+        num_wps=features.num_wps,
+        pmu=features.pmu,
+        pmu_num_ctrs=features.pmu_counters,
+        hash_sha256=features.sha256,
+        hash_sha512=features.sha512,
+        gicv3_num_lrs=features.list_registers - 1,
+        max_recs_order=features.max_recs_order,
+        vmid_bits=features.vmid_bits,
+        pa_width=config.cpu.pa_bits,
+        rec_aux_count=features.aux_granules,
+    )
 
 
 def _regions(config: MachineConfig) -> list[Region]:

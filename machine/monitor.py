@@ -6,21 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from machine.end import GUEST_EXIT, End
+from machine.psci import MASK64, NormalPsci
 
 if TYPE_CHECKING:
     from machine.machine import Machine
 
-UNKNOWN = (1 << 64) - 1
+UNKNOWN = MASK64
 SVE_HINT = 1 << 16
 
 SMCCC_VERSION = 0x8000_0000
 SMCCC_ARCH_FEATURES = 0x8000_0001
 SMCCC_1_2 = 0x10002
-PSCI_VERSION = 0x8400_0000
-PSCI_SYSTEM_OFF = 0x8400_0008
-PSCI_FEATURES = 0x8400_000A
-PSCI_1_1 = 0x10001
 RMI_FIRST, RMI_LAST = 0xC400_0150, 0xC400_018E
 
 
@@ -30,9 +26,13 @@ class Monitor:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._rmi = machine.rmm.rmi
+        self._psci = NormalPsci(machine)
 
     def normal(self, x: Sequence[int]) -> tuple[int, ...]:
-        """One SMC of the Normal world, X0..X7 in; the values of X0.. out (as many as change)."""
+        """One SMC of the Normal world, X0..X7 in; the values of X0.. out (as many as change).
+
+        Nothing comes out when the Normal world of this PE does not go on: a REC runs there, it is off or asleep.
+        """
         fid = x[0] & 0xFFFF_FFFF
         if RMI_FIRST <= fid & ~SVE_HINT <= RMI_LAST:
             return self._rmi(x)
@@ -40,20 +40,19 @@ class Monitor:
 
     def _own(self, fid: int, x: Sequence[int]) -> tuple[int, ...]:
         calls = self._machine.calls
-        match fid:
-            case 0x8000_0000:
-                result = SMCCC_1_2
-            case 0x8000_0001:
-                result = 0 if x[1] & 0xFFFF_FFFF in (SMCCC_VERSION, SMCCC_ARCH_FEATURES) else UNKNOWN
-            case 0x8400_0000:
-                result = PSCI_1_1
-            case 0x8400_0008:
+        condition = None
+        if fid in self._psci:
+            answer = self._psci.call(fid, x)
+            if answer is None:
                 calls.monitor(fid, x, 0)
-                raise End(GUEST_EXIT, "PSCI_SYSTEM_OFF by the Normal world", code=0, core=self._machine.host)
-            case 0x8400_000A:
-                known = (PSCI_VERSION, PSCI_SYSTEM_OFF, PSCI_FEATURES, SMCCC_VERSION)
-                result = 0 if x[1] & 0xFFFF_FFFF in known else UNKNOWN
-            case _:
-                result = UNKNOWN
-        calls.monitor(fid, x, result)
+                return ()
+            result, condition = answer
+        elif fid == SMCCC_VERSION:
+            result = SMCCC_1_2
+        elif fid == SMCCC_ARCH_FEATURES:
+            result = 0 if x[1] & 0xFFFF_FFFF in (SMCCC_VERSION, SMCCC_ARCH_FEATURES) else UNKNOWN
+        else:
+            result = UNKNOWN
+        result &= MASK64
+        calls.monitor(fid, x, result, condition)
         return (result,)

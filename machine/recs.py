@@ -10,7 +10,7 @@ from bridge.core import NEVER, Board, Core, EngineError, sysreg
 from bridge.exits import Reason
 from bridge.pas import PAS
 from bridge.plugin import ffi, lib
-from machine.end import MODEL_BUG, STUCK, TIMEOUT, UNHANDLED, End
+from machine.end import MODEL_BUG, TIMEOUT, UNHANDLED, End
 from rmm.protocols import ExitKind, Gic, HostFault, RecContext, RecExit, RecInit, Stage2, Timers
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RecCore:
             try:
                 self._core = self._create()
             except EngineError as error:
-                raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.host) from None
+                raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.running) from None
         return self._core
 
     def _create(self) -> Core:
@@ -128,7 +128,7 @@ class RecCore:
     def pc(self, value: int) -> None:
         self.core.pc = value
 
-    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit:
+    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
         core = self._core or self.core
         machine = self.machine
         handle, exit_ = core.handle, core.exit
@@ -138,7 +138,7 @@ class RecCore:
         machine.running = core
         try:
             while True:
-                reason = lib.cca_run(handle, machine.slice)
+                reason = lib.cca_run(handle, NEVER)
                 if machine.tracing:
                     machine.drain_events(core)
                 if reason == SMC:
@@ -154,13 +154,14 @@ class RecCore:
                 if reason == Reason.MMIO:
                     machine.mmio(core)
                 elif reason == Reason.SLICE:
-                    machine.poll()
+                    return None
                 elif reason == Reason.WFI:
-                    raise End(STUCK, "WFI in a realm with no timer armed: nothing can wake it", core=core)
+                    machine.pe.waiting = True
+                    return None
                 else:
                     raise stop_of(core, reason)
         finally:
-            machine.running = machine.host
+            machine.running = machine.pe.normal
 
     def get_x(self, first: int, count: int) -> Sequence[int]:
         return self.core.get_x(first, count)

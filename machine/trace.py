@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.exits import EventKind
+from bridge.pas import PAS
 from machine.calls import CallRecord
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Tracer:
 
     def plugin_event(self, core: Core, event: tuple[int, int, int, int, int, int]) -> None:
         kind, el, pc, a, b, insns = event
-        depth = 0 if core is self._machine.host else 1
+        depth = 0 if core.pas is PAS.NON_SECURE else 1
         where = f"{core.name} EL{el} at {self._machine.symbols.symbolise(core, pc)}"
         if kind == EventKind.UNKNOWN_SYSREG:
             from bridge.arch.sysregs import sysreg_name

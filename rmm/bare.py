@@ -15,7 +15,7 @@ PAGE = 0x1000
 OK, BAD_ADDR, BAD_PAS = 0, -2, -3
 VBAR_EL1H_SYNC = 0x200
 
-Act = Callable[["ScriptedRec"], RecExit]
+Act = Callable[["ScriptedRec"], "RecExit | None"]
 
 
 class BareMemory:
@@ -88,7 +88,7 @@ class ScriptedRec:
         self.overflow = False
         self.is_big_endian = False
 
-    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit:
+    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
         self.entries.append((*self.x[:5], self.pc))
         self.traps.append((trap_wfi, trap_wfe))
         if not self.script:
@@ -210,3 +210,7 @@ def exception(esr: int, far: int = 0, hpfar: int = 0, el: int = 1) -> Act:
 def interrupt(kind: ExitKind, esr: int = 0) -> Act:
     """IRQ, FIQ, or SERROR with its syndrome."""
     return lambda rec: RecExit(kind, rec.pc, rec.el, esr)
+
+
+def preempted(rec: ScriptedRec) -> None:
+    """The PE's turn is over; the realm notices nothing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rmm.abi.call import Call, Condition
 
@@ -34,6 +34,7 @@ class Frame:
     rmm: Rmm
     x: Sequence[int]  # X0..X7 (RMI) or X0..X17 (RSI, PSCI)
     late: str | None = None  # the late condition that an effect has met
+    finish: Callable[[Frame, tuple[int, ...] | None], Result]  # of a preempted REC_ENTER
 
     # inputs
     addr: int
@@ -90,6 +91,8 @@ Check = Callable[[Frame], Any]
 Effect = Callable[[Frame], "tuple[int, ...] | None"]
 RsiEffect = Callable[[Frame], "tuple[int, ...] | Exit | None"]
 Result = tuple[int, int, int, int, int]
+# What REC_ENTER returns while its REC is preempted; `Rmm.resume` goes on.  It is empty, and no result is.
+PAUSED: Result = cast("Result", ())
 
 
 def _not(check: Check) -> Check:
@@ -142,8 +145,7 @@ def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) 
     late = {c.name: _failure(decl, c) for c in decl.conditions if c.late}
     pad = (0,) * (3 - len(decl.outputs))
 
-    def done(f: Frame) -> Result:
-        out = effect(f)
+    def finish(f: Frame, out: tuple[int, ...] | None) -> Result:
         failed = f.late
         if failed is not None and failed in late:
             result = late[failed](f)
@@ -153,6 +155,14 @@ def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) 
         if rmm.observer is not None:
             rmm.observer.call(decl, decl.decode(f.x), result, failed, None)
         return result
+
+    def done(f: Frame) -> Result:
+        out = effect(f)
+        if out is PAUSED:
+            f.finish = finish
+            rmm.paused = f
+            return PAUSED
+        return finish(f, out)
 
     def refused(f: Frame, fail: Callable[[Frame], Result], condition: str) -> Result:
         result = fail(f)

@@ -147,7 +147,10 @@ class RecContext(Protocol):
 
     pc: int
 
-    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit: ...
+    def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
+        """Until the REC leaves for R-EL2; None when the PE's turn is over and the REC goes on later."""
+        ...
+
     def get_x(self, first: int, count: int) -> Sequence[int]:
         """X[first] .. X[first+count-1]."""
         ...

@@ -11,7 +11,7 @@ from rmm.abi import SVE_HINT
 from rmm.abi import rmi as abi
 from rmm.abi.call import UNKNOWN, Call
 from rmm.features import Features
-from rmm.frame import Check, Effect, Frame, RecCall, Result, bind_realm, bind_rmi
+from rmm.frame import PAUSED, Check, Effect, Frame, RecCall, Result, bind_realm, bind_rmi
 
 if TYPE_CHECKING:
     from rmm.exits import Exit
@@ -84,6 +84,7 @@ class Rmm:
         self.realm_at: dict[int, Realm] = {}
         self.rec_at: dict[int, Rec] = {}
         self.vmids: set[int] = set()
+        self.paused: Frame | None = None
         self._amend = amend
         self._rmi: dict[int, Callable[[Sequence[int]], Result]] = {}
         self._realm_calls: dict[int, RecCall] = {}
@@ -94,9 +95,17 @@ class Rmm:
                 self._realm_calls[decl.fid32] = bound
 
     def rmi(self, x: Sequence[int]) -> Result:
-        """One RMI call: X0 (the function id) to X6 or more of the SMC; X0..X4 of its result."""
+        """One RMI call: X0 (the function id) to X6 or more of the SMC; X0..X4 of its result.
+
+        PAUSED, which is empty, when a REC that was entered is preempted: `paused` is the call to `resume`.
+        """
         call = self._rmi.get(x[0] & _FID_MASK) or self._bound(x[0] & _FID_MASK)
         return self._unknown(x, None) if call is None else call(x)
+
+    def resume(self, entry: Frame) -> Result:
+        """Goes on with a REC_ENTER that returned PAUSED (`paused` was it); PAUSED again, or its result."""
+        out = run.go_on(entry)
+        return PAUSED if out is PAUSED else entry.finish(entry, out)
 
     def _bound(self, fid: int) -> Callable[[Sequence[int]], Result] | None:
         """Binds a command when it is first called: a machine pays for those that its host uses."""

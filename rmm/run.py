@@ -11,7 +11,7 @@ from rmm.abi.bits import GICV3_HCR, GICV3_LR, REC_ENTER_FLAGS
 from rmm.abi.structs import REC_ENTER, REC_EXIT
 from rmm.abi.values import ExitReason, PmuOverflow, RealmState, Response, Ripas, members
 from rmm.exits import Exit
-from rmm.frame import Check, Frame
+from rmm.frame import PAUSED, Check, Frame
 from rmm.granule import UNDELEGATED
 from rmm.protocols import ExitKind, HostFault, RecExit
 from rmm.rec import REC_CHECKS, Rec, is_running
@@ -157,8 +157,8 @@ _HANDLERS: dict[int, Callable[[Rmm, Rec, RecExit], Exit | None]] = {
 }
 
 
-def _loop(rmm: Rmm, rec: Rec, flags: int) -> Exit:
-    """Runs the REC until something concerns the host."""
+def _loop(rmm: Rmm, rec: Rec, flags: int) -> Exit | None:
+    """Runs the REC until something concerns the host; None when it is preempted."""
     context = rec.context
     trap_wfi, trap_wfe = bool(flags & TRAP_WFI), bool(flags & TRAP_WFE)
     while True:
@@ -166,6 +166,8 @@ def _loop(rmm: Rmm, rec: Rec, flags: int) -> Exit:
         if context.timer_asserted() != rec.timers:
             return Exit(ExitReason.IRQ)
         exit_ = context.run(trap_wfi=trap_wfi, trap_wfe=trap_wfe)
+        if exit_ is None:
+            return None
         if exit_.kind == ExitKind.SMC:
             out = rmm.realm_call(rec, exit_.x)
         else:
@@ -202,18 +204,36 @@ def record(rmm: Rmm, rec: Rec, exit_: Exit) -> bytes:
     return bytes(data)
 
 
-def enter(f: Frame) -> None:
+def enter(f: Frame) -> tuple[int, ...] | None:
     rmm, rec = f.rmm, f.vcpu
+    exit_ = _prepare(f, rec)
+    if exit_ is not None:
+        _leave(f, rec, exit_)
+        return None
+    if rmm.observer is not None:
+        rmm.observer.rec_enter(rec.pa)
+    return go_on(f)
+
+
+def go_on(f: Frame) -> tuple[int, ...] | None:
+    """Runs the REC of a REC_ENTER in progress; PAUSED when it is preempted again."""
+    rec = f.vcpu
     rec.running = True
     try:
-        exit_ = _prepare(f, rec)
-        if exit_ is None:
-            if rmm.observer is not None:
-                rmm.observer.rec_enter(rec.pa)
-            exit_ = _loop(rmm, rec, f.flags_in)
-            rec.timers = rec.context.timer_asserted()
-    finally:
+        exit_ = _loop(f.rmm, rec, f.flags_in)
+    except BaseException:
         rec.running = False
+        raise
+    if exit_ is None:
+        return PAUSED
+    rec.timers = rec.context.timer_asserted()
+    _leave(f, rec, exit_)
+    return None
+
+
+def _leave(f: Frame, rec: Rec, exit_: Exit) -> None:
+    rmm = f.rmm
+    rec.running = False
     if rmm.observer is not None:
         rmm.observer.rec_exit(rec.pa, _REASONS[exit_.reason])
     try:

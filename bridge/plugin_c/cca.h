@@ -91,6 +91,8 @@ int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size);
 uint64_t cca_insns(cca_machine *m);
 uint64_t cca_ticks(cca_machine *m);
 void cca_set_limit(cca_machine *m, uint64_t insns);
+/* Any run ends with CCA_EXIT_SLICE at this instruction count, whatever its own slice. */
+void cca_set_turn(cca_machine *m, uint64_t insns);
 /* 0 when `pas` may access all of [pa, pa + size) and RAM backs it, 1 granule protection fault, 2 no RAM. */
 int cca_check(cca_machine *m, uint64_t pa, uint64_t size, uint32_t pas, uint64_t *bad);
 

@@ -13,7 +13,7 @@ cca_machine *cca_machine_new(uint64_t cntfrq, uint64_t rate)
     if (m == NULL) return NULL;
     m->cntfrq = cntfrq;
     m->rate = rate;
-    m->limit = CCA_NEVER;
+    m->limit = m->turn_end = CCA_NEVER;
     return m;
 }
 
@@ -197,6 +197,7 @@ int cca_run(cca_core *c, uint64_t slice)
     x->reason = c->looped ? CCA_EXIT_LOOP : CCA_EXIT_NONE;
     x->engine_error = 0;
     c->slice_end = slice > CCA_NEVER - m->insns ? CCA_NEVER : m->insns + slice;
+    if (m->turn_end < c->slice_end) c->slice_end = m->turn_end;
     while (x->reason == CCA_EXIT_NONE) {
         int error = 0;
         if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);

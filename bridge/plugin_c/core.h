@@ -19,6 +19,7 @@ struct cca_machine {
     uint64_t insns;              /* retired instructions: the machine's only clock */
     uint64_t cntfrq, rate;       /* ticks a second, instructions a second */
     uint64_t limit;              /* stop when insns reaches it */
+    uint64_t turn_end;           /* the running PE's turn is over when insns reaches it */
     struct cca_core *cores[CCA_MAX_CORES];
     size_t ncores;
 };

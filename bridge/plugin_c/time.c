@@ -178,6 +178,11 @@ void cca_set_limit(cca_machine *m, uint64_t insns)
     m->limit = insns ? insns : CCA_NEVER;
 }
 
+void cca_set_turn(cca_machine *m, uint64_t insns)
+{
+    m->turn_end = insns;
+}
+
 void cca_get_timers(cca_core *c, uint64_t *out)
 {
     uint64_t ticks = cca_ticks_at(c->m, c->m->insns);

@@ -11,8 +11,6 @@ from .loader import MachineConfig
 def refuse_unsupported(config: MachineConfig) -> None:
     """ConfigError at the key that asks for what is not there yet."""
     where = config.source.where
-    if config.cpu.count > 1:
-        raise ConfigError(f"{where('cpu', 'count')}: cpu.count: {config.cpu.count} PEs: this version runs one")
     if config.boot.world != "normal":
         raise ConfigError(
             f"{where('boot', 'world')}: boot.world: {config.boot.world}: this version runs no code in the Secure world"

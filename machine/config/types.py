@@ -40,7 +40,11 @@ class CpuFeatures(_Block, frozen=True):
 class Cpu(_Block, frozen=True):
     """The PEs of the machine."""
 
-    count: Annotated[int, Meta(ge=1, le=64, description="PEs.")] = 1
+    count: Annotated[int, Meta(ge=1, le=8, description="PEs.")] = 1
+    quantum: Annotated[
+        int,
+        Meta(ge=100, le=1_000_000_000, description="Instructions that a PE runs before the next one has its turn."),
+    ] = 20_000
     pa_bits: Annotated[
         Literal[32, 36, 40, 42, 44, 48, 52], Meta(description="Implemented physical address size in bits.")
     ] = 48
@@ -49,9 +53,14 @@ class Cpu(_Block, frozen=True):
     )
     mpidr: Annotated[
         list[Address],
-        Meta(description="MPIDR_EL1 affinity of each PE; by default 16 PEs to each Aff1 group.", max_length=64),
+        Meta(description="MPIDR_EL1 affinity of each PE; by default Aff0 counts them.", max_length=8),
     ] = []
     features: CpuFeatures = field(default_factory=CpuFeatures)
+
+    @property
+    def affinities(self) -> list[int]:
+        """MPIDR_EL1 affinity fields of each PE."""
+        return [int(value) for value in self.mpidr] or list(range(self.count))
 
 
 class Clock(_Block, frozen=True):

@@ -293,22 +293,6 @@ class _Maker:
         return read_backing(declared.file, declared.size, where, may_miss=declared.save)
 
 
-class OnePe:
-    """Power of a machine of one PE: it is on, and a PE that is alone and waits for nothing ends the machine."""
-
-    def __init__(self, affinity: int) -> None:
-        self.affinities = (affinity,)
-
-    def is_on(self, affinity: int) -> bool:
-        return affinity in self.affinities
-
-    def on(self, affinity: int) -> None:
-        """It is."""
-
-    def off(self, affinity: int) -> None:
-        """The machine's end at the WFI that follows."""
-
-
 def _drop(_data: bytes) -> None:
     """Output of a console that leads nowhere."""
 

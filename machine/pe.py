@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A processing element: its power state, and which world's code it runs."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.core import Core
+    from rmm.frame import Frame
+
+
+class Mode(Enum):
+    """What a PE runs when it is its turn."""
+
+    OFF = "off"
+    NORMAL = "normal world"
+    REC = "realm"
+
+
+class Pe:
+    """One PE.  mpidr: the affinity fields of MPIDR_EL1.  core: its context in the Normal world, made at power-up.
+
+    entry: the REC_ENTER in progress while a REC runs here.  waiting: in WFI, or suspended.
+    """
+
+    __slots__ = ("core", "entry", "index", "mode", "mpidr", "resume_at", "waiting")
+
+    def __init__(self, index: int, mpidr: int) -> None:
+        self.index = index
+        self.mpidr = mpidr
+        self.mode = Mode.OFF
+        self.core: Core | None = None
+        self.entry: Frame | None = None
+        self.waiting = False
+        # PSCI CPU_SUSPEND to power-down: (entry point, context id) for the wake-up
+        self.resume_at: tuple[int, int] | None = None
+
+    @property
+    def on(self) -> bool:
+        return self.mode is not Mode.OFF
+
+    @property
+    def normal(self) -> Core:
+        """The Normal world's context; only of a PE that was on."""
+        assert self.core is not None
+        return self.core

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machine's run loop: PEs take turns in one thread, and what stops a context is answered.
+
+A turn is a number of retired instructions of the whole machine, so that the order of everything is the same in
+each run.  An exit that the RMM or the monitor answers does not end a turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.core import NEVER
+from bridge.exits import Reason
+from bridge.plugin import ffi, lib
+from machine.end import STUCK, End
+from machine.pe import Mode, Pe
+from machine.recs import stop_of
+
+if TYPE_CHECKING:
+    from machine.machine import Machine
+
+SMC = int(Reason.SMC)
+
+
+def run_machine(machine: Machine) -> None:
+    """Runs the PEs until something raises End or Reset."""
+    pes = machine.pes
+    while True:
+        idle = True
+        for pe in pes:
+            if pe.mode is Mode.OFF or (pe.waiting and not _wakes(pe)):
+                continue
+            idle = False
+            machine.begin_turn(pe)
+            _turn(machine, pe)
+        if idle:
+            raise _stuck(machine)
+
+
+def _wakes(pe: Pe) -> bool:
+    """Whether an interrupt is there for a waiting PE."""
+    return False
+
+
+def _stuck(machine: Machine) -> End:
+    waiting = [pe for pe in machine.pes if pe.on]
+    if not waiting:
+        return End(STUCK, "every PE is off")
+    pe = waiting[0]
+    where, core = "the Normal world", pe.normal
+    if pe.entry is not None:
+        where, core = "a realm", pe.entry.vcpu.context.core  # type: ignore[attr-defined]
+    if len(waiting) == 1:
+        return End(STUCK, f"WFI in {where} and no interrupt can come", core=core)
+    return End(STUCK, f"all {len(waiting)} PEs that are on wait, and no interrupt can come", core=core)
+
+
+def _turn(machine: Machine, pe: Pe) -> None:
+    pe.waiting = False
+    if pe.resume_at is not None:
+        machine.power_on(pe, *pe.resume_at)
+    if pe.mode is Mode.REC:
+        assert pe.entry is not None
+        result = machine.rmm.resume(pe.entry)
+        if not result:
+            return
+        pe.mode, pe.entry = Mode.NORMAL, None
+        lib.cca_set_x(pe.normal.handle, 0, len(result), result)
+    _run_normal(machine, pe)
+
+
+def _run_normal(machine: Machine, pe: Pe) -> None:
+    """Runs a PE's Normal world until its turn is over or it is no longer that world's."""
+    core = pe.normal
+    handle, exit_ = core.handle, core.exit
+    smc = machine.monitor.normal
+    run, resume, resume5, unpack = lib.cca_run, lib.cca_set_x, lib.cca_resume5, ffi.unpack
+    machine.running = core
+    reason = run(handle, NEVER)
+    while True:
+        if machine.tracing:
+            machine.drain_events(core)
+        if reason == SMC:
+            result = smc(unpack(exit_.x, 8))
+            if len(result) == 5:
+                reason = resume5(handle, NEVER, *result)
+            elif result:
+                resume(handle, 0, len(result), result)
+                reason = run(handle, NEVER)
+            else:
+                if machine.rmm.paused is not None:  # a REC runs here now
+                    pe.mode, pe.entry = Mode.REC, machine.rmm.paused
+                    machine.rmm.paused = None
+                return
+            continue
+        match reason:
+            case Reason.MMIO:
+                machine.mmio(core)
+            case Reason.SLICE:
+                return
+            case Reason.SEMIHOST:
+                machine.semihosting.call(core)
+            case Reason.WFI:
+                pe.waiting = True
+                return
+            case _:
+                raise stop_of(core, reason)
+        reason = run(handle, NEVER)
