@@ -11,7 +11,7 @@ from bridge.exits import Reason
 from bridge.memory import GRANULE_SIZE, BusError
 from bridge.pas import GPI, PAS
 from bridge.plugin import ffi
-from machine.end import MODEL_BUG, End
+from machine.end import MODEL_BUG, STUCK, End
 from machine.ffa.world import Leave, Registers, Reply, SecureWorld
 from machine.pe import Mode, Pe
 from machine.recs import stop_of
@@ -94,6 +94,10 @@ class SecureService:
         while left is None:
             self._machine.begin_slice(alone=True)
             left = self._run()
+            if self._machine.pe.waiting:
+                self._machine.pe.waiting = False
+                if not self._machine.skip_time():
+                    raise End(STUCK, "WFI in the Secure world and no interrupt can come", core=self.core)
 
     def smc(self, pe: Pe, x: Sequence[int]) -> Registers:
         """An FF-A call of a PE's Normal world: X0..X7 in, X0 upwards out; nothing while the service runs there."""
