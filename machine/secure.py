@@ -99,7 +99,9 @@ class SecureService:
             self._machine.begin_slice(alone=True)
             left = self._run()
             if self._machine.pe.waiting:
-                raise End(STUCK, "WFI in the Secure world and no interrupt can come", core=self.core)
+                self._machine.pe.waiting = False
+                if not self._machine.skip_time():
+                    raise End(STUCK, "WFI in the Secure world and no interrupt can come", core=self.core)
 
     def smc(self, pe: Pe, x: Sequence[int]) -> Registers:
         """An FF-A call of a PE's Normal world: X0..X7 in, X0 upwards out; nothing while the service runs there."""
