@@ -103,6 +103,27 @@ def test_take_and_give_back__gpt_secret_and_wipe() -> None:
     machine.close()
 
 
+def test_buffers__are_checked_against_the_gpt() -> None:
+    """A pair in another world's memory is not taken; a granule that leaves the Normal world is not written."""
+    machine, _ = boot("secure")
+    assert machine.secure is not None
+    machine.secure.boot()
+    smc = machine.monitor.normal
+
+    def rxtx_map(tx: int, rx: int) -> tuple[int, ...]:
+        return smc((0xC400_0066, tx, rx, 1, 0, 0, 0, 0))
+
+    for pa in (0x0600_0000, 0x0580_0000, 0x0400_0000, 0x0900_0000, 0x7000_0000, (1 << 64) - 4096):
+        assert rxtx_map(0x9400_0000, pa)[:3] == (ERROR, 0, 0xFFFF_FFFE), hex(pa)
+        assert rxtx_map(pa, 0x9400_0000)[:3] == (ERROR, 0, 0xFFFF_FFFE), hex(pa)
+    assert rxtx_map(0x9400_0000, 0x9400_1000)[0] == 0x8400_0061
+    assert smc((0xC400_0151, 0x9400_1000, 0, 0, 0, 0, 0, 0))[0] == 0  # RMI_GRANULE_DELEGATE
+    before = machine.memory.read(0x9400_1000, 4096)
+    assert smc((0x8400_0068, 0, 0, 0, 0, 0, 0, 0))[:3] == (ERROR, 0, DENIED)
+    assert machine.memory.read(0x9400_1000, 4096) == before
+    machine.close()
+
+
 def test_service__runs_before_the_normal_world() -> None:
     machine, _ = boot("secure")
 
