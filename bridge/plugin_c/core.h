@@ -70,6 +70,12 @@ struct cca_core {
     uint64_t cntvoff;
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
 
+    uint8_t watch;               /* enum cca_watch */
+    uint8_t fp_to[4];            /* by level: where its SIMD&FP instructions trap to, 0: nowhere */
+    uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
+    uint64_t stop_at;            /* while engine_stopping: where */
+    uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
+    bool cnthctl_held;
     uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
@@ -85,7 +91,7 @@ struct cca_core {
     unsigned nevents;
 
     uint8_t *fetch_page;         /* host pointer of the page instructions were last read from */
-    uint64_t fetch_va;
+    uint64_t fetch_va, fetch_pa;
     int fetch_el;
 
     char error[160];

@@ -140,9 +140,38 @@ static bool hcr_access(struct cca_core *c, unsigned rt, bool read, uint64_t valu
     if (read) return answer(c, HCR_EL2, rt, true, engine_sysreg(c->e, HCR_EL2) | c->hcr_beyond);
     cca_store(c, HCR_EL2, value);
     c->mmu_dirty = true;
+    c->watch |= WATCH_STALE;
     if (value & HCR_E2H) { /* RES0 without FEAT_VHE */
         engine_set_sysreg(c->e, HCR_EL2, value & ~HCR_E2H);
         return answer(c, HCR_EL2, rt, false, 0);
+    }
+    return false;
+}
+
+/*
+ * Whether EL0 and EL1 may access a counter or timer (CNTKCTL_EL1, CNTHCTL_EL2). Where they may not, the engine raises
+ * the trap; where it would let the access pass, to the host's clock, it is made to refuse.
+ */
+static bool timer_open(struct cca_core *c, uint32_t encoding, unsigned el)
+{
+    unsigned crm = (encoding >> 3) & 15, op2 = encoding & 7;
+    bool counter = crm == 0, physical = counter ? op2 == 1 || op2 == 5 : crm == 2;
+    uint64_t hcr = cca_hcr(c), cnthctl = engine_sysreg(c->e, CNTHCTL_EL2);
+    bool host = (hcr & HCR_HOST) == HCR_HOST;
+    if (((encoding >> 11) & 7) != 3) return true;
+    if (el == 0) {
+        uint64_t ctl = host ? cnthctl : engine_sysreg(c->e, CCA_SYSREG(3, 0, 14, 1, 0));
+        unsigned bit = counter ? !physical : physical ? 9 : 8;
+        if (counter && op2 == 0) return ctl & 3; /* CNTFRQ_EL0 */
+        if (!((ctl >> bit) & 1)) return false;
+    }
+    if (host || !physical || c->cfg.el != 2) return true;
+    unsigned bit = hcr & HCR_E2H ? (counter ? 10 : 11) : (counter ? 0 : 1);
+    if ((cnthctl >> bit) & 1) return true;
+    if (!c->cnthctl_held) {
+        c->cnthctl_held = true;
+        c->cnthctl = cnthctl;
+        engine_set_sysreg(c->e, CNTHCTL_EL2, 0);
     }
     return false;
 }
@@ -178,12 +207,7 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
     }
     if (crn == 14) {
         uint64_t out = 0;
-        if (el == 0) { /* CNTKCTL_EL1 decides; where it forbids, the engine raises the trap */
-            uint64_t kctl = engine_sysreg(c->e, CCA_SYSREG(3, 0, 14, 1, 0));
-            unsigned crm = (encoding >> 3) & 15, op2 = encoding & 7;
-            unsigned bit = crm == 0 ? (op2 == 2 || op2 == 6 ? 1 : op2 == 0 ? 32 : 0) : crm == 3 ? 8 : 9;
-            if (bit == 32 ? !(kctl & 3) : !((kctl >> bit) & 1)) return false;
-        }
+        if (el < 2 && !timer_open(c, encoding, el)) return false;
         if (encoding == CCA_SYSREG(3, 3, 14, 0, 0) && !read) return false;
         if (!cca_timer_sysreg(c, encoding, read, value, &out)) return false;
         return answer(c, encoding, rt, read, out);
@@ -204,13 +228,18 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
     if (!read) {
         if (is_translation_register(encoding)) {
             c->mmu_dirty = true;
+            if (encoding == CCA_SYSREG(3, 0, 1, 0, 2) || encoding == CCA_SYSREG(3, 4, 1, 1, 2))
+                c->watch |= WATCH_STALE; /* CPACR_EL1, CPTR_EL2 */
             return false;
         }
         unsigned op1 = (encoding >> 11) & 7;
-        if ((op1 == 0 || op1 == 4) && (encoding & 0x7FF) == CCA_SYSREG(0, 0, 4, 0, 0) && (value & 0x10)) {
-            c->exit.esr = value; /* an SPSR with M[4]: ERET would run AArch32, which this machine has not */
-            cca_leave(c, CCA_EXIT_AARCH32);
-            return false;
+        if ((op1 == 0 || op1 == 4) && (encoding & 0x7FF) == CCA_SYSREG(0, 0, 4, 0, 0)) {
+            if (value & 0x10) { /* M[4]: ERET would run AArch32, which this machine has not */
+                c->exit.esr = value;
+                cca_leave(c, CCA_EXIT_AARCH32);
+            } else if ((c->watch & WATCH_ILLEGAL) || cca_spsr_illegal(c, op1 == 4 ? 2 : 1, value)) {
+                c->watch |= WATCH_STALE;
+            }
         }
     }
     return false;
