@@ -292,12 +292,12 @@ void cca_set_pstate(cca_core *c, uint32_t pstate)
 
 uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding)
 {
-    return engine_sysreg(c->e, encoding & 0xFFFF) | cca_stored(c, encoding & 0xFFFF);
+    return cca_kept(c, encoding & 0xFFFF);
 }
 
 int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
 {
-    cca_store(c, encoding & 0xFFFF, value);
+    value = cca_keep(c, encoding & 0xFFFF, value);
     c->mmu_dirty = true;
     c->flush_pending = true;
     c->watch |= WATCH_STALE;

@@ -20,6 +20,9 @@
 #define HCR_GPF (1ull << 48)
 #define HCR_HOST (HCR_E2H | HCR_TGE) /* both: EL0 belongs to the host at EL2 */
 
+#define HCR_EL2 CCA_SYSREG(3, 4, 1, 1, 0)
+#define CPACR_EL1 CCA_SYSREG(3, 0, 1, 0, 2)
+#define CPTR_EL2 CCA_SYSREG(3, 4, 1, 1, 2)
 #define CNTHCTL_EL2 CCA_SYSREG(3, 4, 14, 1, 0)
 
 #define ESR_IL (1ull << 25)
