@@ -18,9 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from machine.vmm.linux.fetch import FLAVOURS, SUITE
 
     parser.add_argument("--suite", default=SUITE, help=f"Debian suite; by default {SUITE}")
-    parser.add_argument(
-        "--flavour", choices=list(FLAVOURS), default="cloud", help="cloud (small, the default), or full with all drivers"
-    )
+    parser.add_argument("--flavour", choices=list(FLAVOURS), default="cloud", help="cloud (small, the default) or full")
     parser.add_argument("--version", metavar="X.Y", help="the newest that starts so, e.g. 7.2; by default the newest")
     parser.add_argument("--modules", action="store_true", help="its modules as well")
     parser.add_argument("--busybox", action="store_true", help="a static busybox too, for scripts in the realm")

@@ -76,7 +76,7 @@ def kernels(packages: Iterable[Package]) -> list[Kernel]:
 def choose(found: list[Kernel], flavour: str, version: str | None, suite: str) -> Kernel:
     """The newest of a flavour whose release is `version`, or starts with it at a dot; UserError names the nearest."""
     if flavour not in FLAVOURS:
-        raise UserError(f"there is no flavour `{flavour}`{did_you_mean(flavour, list(FLAVOURS))}: {', '.join(FLAVOURS)}")
+        raise UserError(f"there is no flavour `{flavour}`{did_you_mean(flavour, list(FLAVOURS))}")
     fitting = [kernel for kernel in found if kernel.flavour == flavour]
     if not fitting:
         raise UserError(f"{suite}: has no arm64 kernel of flavour {flavour}")
@@ -130,7 +130,7 @@ def fetch_kernel(apt: Apt, kernel: Kernel, *, modules: bool, report: Report) -> 
                 raise UserError(f"{package.name}: holds neither a kernel nor modules")
         if not (fresh / IMAGE).is_file():
             raise UserError(f"{kernel.package.name}: holds no kernel")
-        about = {"release": kernel.release, "version": kernel.version, "flavour": kernel.flavour}
+        about: dict[str, object] = {"release": kernel.release, "version": kernel.version, "flavour": kernel.flavour}
         about |= {"suite": apt.source.suites[0], "packages": {p.name: p.sha256 for p in wanted}}
         (fresh / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     result = _cached(kernel)
