@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from bridge.errors import UserError
 from bridge.image import read_bytes
+
+from .compressed import decompress
 
 MAX_MEMBER = 1 << 29
 _AR_MAGIC = b"!<arch>\n"
@@ -50,37 +50,7 @@ def _data(path: Path) -> bytes:
         if start + size > len(data):
             break
         if name.startswith("data.tar"):
-            return _decompress(path, name.removeprefix("data.tar"), data[start : start + size])
+            content = memoryview(data)[start : start + size]
+            return bytes(content) if name == "data.tar" else decompress(str(path), content)
         at = start + size + size % 2
     raise UserError(f"{path}: malformed package: it has no whole data.tar")
-
-
-def _decompress(path: Path, suffix: str, data: bytes) -> bytes:
-    import lzma
-    import zlib
-
-    try:
-        match suffix:
-            case "":
-                return data
-            case ".gz":
-                return zlib.decompress(data, wbits=31)
-            case ".xz":
-                return lzma.decompress(data)
-            case ".zst":
-                return zstd(str(path), data)
-    except (zlib.error, lzma.LZMAError) as error:
-        raise UserError(f"{path}: malformed package: {error}") from None
-    raise UserError(f"{path}: data.tar{suffix} is compressed in a way that is not known here")
-
-
-def zstd(path: str, data: bytes) -> bytes:
-    """Decompresses with the `zstd` program: this Python's library has no Zstandard of its own."""
-    program = shutil.which("zstd")
-    if program is None:
-        raise UserError(f"{path}: compressed with zstd: install it (`apt install zstd`), or decompress it first")
-    done = subprocess.run([program, "-dcq"], input=data, capture_output=True, check=False)
-    if done.returncode:
-        what = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise UserError(f"{path}: {what[0] if what else 'zstd: malformed data'}")
-    return done.stdout
