@@ -71,15 +71,19 @@ def generate(board: Board) -> bytes:
 def _check(board: Board) -> None:
     if not 1 <= len(board.mpidrs) <= layout.MAX_CPUS:
         raise UserError(f"{len(board.mpidrs)} vCPUs: between 1 and {layout.MAX_CPUS} are supported")
-    text = board.bootargs
-    if len(text) > MAX_BOOTARGS:
-        raise UserError(f"a kernel command line of {len(text)} bytes: Linux takes at most {MAX_BOOTARGS}")
-    if not text.isascii() or not text.isprintable():
-        raise UserError("the kernel command line has characters that are not printable ASCII")
+    check_bootargs(board.bootargs)
     slots = layout.VIRTIO.size // layout.VIRTIO_STRIDE
     for slot in board.virtio:
         if not 0 <= slot < slots:
             raise UserError(f"virtio device {slot}: there are {slots} slots")
+
+
+def check_bootargs(text: str) -> None:
+    """UserError for a command line that Linux would cut off or that a device tree cannot hold."""
+    if len(text) > MAX_BOOTARGS:
+        raise UserError(f"a kernel command line of {len(text)} bytes: Linux takes at most {MAX_BOOTARGS}")
+    if not text.isascii() or not text.isprintable():
+        raise UserError("the kernel command line has characters that are not printable ASCII")
 
 
 def _node(name: str) -> Any:
