@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,6 +117,10 @@ class _Reader:
                 continue
             if token == _BEGIN:
                 node = Node(self._name())
+                if stack and (not node.name or stack[-1].child(node.name) is not None):
+                    raise self._bad(
+                        f"node `{stack[-1].name or '/'}` has two nodes `{node.name}`, or one without a name"
+                    )
                 if len(stack) == _MAX_DEPTH:
                     raise self._bad(f"nodes nested more than {_MAX_DEPTH} deep")
                 if stack:
@@ -291,7 +295,7 @@ def completed(tree: Tree, *, bootargs: str | None = None, initrd: tuple[int, int
     return data
 
 
-def _with_chosen(root: Node, changes: Mapping[str, bytes]) -> Node:
+def _with_chosen(root: Node, changes: dict[str, bytes]) -> Node:
     old = root.child("chosen") or Node("chosen")
     new = Node("chosen", old.properties | changes, old.children)
     others = [child for child in root.children if child is not old]

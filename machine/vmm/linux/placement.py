@@ -57,7 +57,7 @@ def place(
         if base + size > end:
             room = max(0, end - base)
             raise UserError(
-                f"{path}: an initrd of {_mib(size)}: after the kernel, {_mib(room)} of {_mib(ram_size)} of memory are free: "
+                f"{path}: an initrd of {_mib(size)}; after the kernel {_mib(room)} of {_mib(ram_size)} of RAM is free: "
                 f"give at least -m {_up(base + size - ram_base, 1 << 20) >> 20}M"
             )
         if base + size - ram_base > _SPAN:
