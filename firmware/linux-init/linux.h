@@ -24,6 +24,7 @@ enum {
     SYS_REBOOT = 142,
     SYS_SETSID = 157,
     SYS_UNAME = 160,
+    SYS_GETPID = 172,
     SYS_CLONE = 220,
     SYS_EXECVE = 221,
     SYS_WAIT4 = 260,

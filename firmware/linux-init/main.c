@@ -6,7 +6,7 @@
  *     /ccabridge/script    what to run; without it, a shell */
 #include "linux.h"
 
-enum { TEXT = 1 << 16, TIOCSCTTY = 0x540e };
+enum { TEXT = 1 << 16, TCSBRK = 0x5409, TIOCSCTTY = 0x540e };
 #define REBOOT_MAGIC 0xfee1deadUL
 #define REBOOT_MAGIC2 672274793UL
 #define POWER_OFF 0x4321fedcUL
@@ -123,6 +123,8 @@ int init_main(long *stack)
     /* /bin/measure is this program too, for busybox's shell. */
     if (!same(name, "init"))
         return measure(count, words);
+    if (SYSCALL(SYS_GETPID, 0, 0, 0, 0, 0) != 1)
+        return put(2, "ccabridge-init: not the first process\n"), 2;
     mount("devtmpfs", "dev", "/dev", "", 1);
     mount("proc", "proc", "/proc", "", 1);
     mount("sysfs", "sys", "/sys", "", 1);
@@ -135,6 +137,8 @@ int init_main(long *stack)
     put(1, "ccabridge-init: exit ");
     put_number(1, status);
     put(1, "\n");
+    /* tcdrain: what stands in the terminal's buffer is lost when the power goes. */
+    (void)SYSCALL(SYS_IOCTL, 1, TCSBRK, 1, 0, 0);
     (void)SYSCALL(SYS_SYNC, 0, 0, 0, 0, 0);
     long error = SYSCALL(SYS_REBOOT, REBOOT_MAGIC, REBOOT_MAGIC2, POWER_OFF, 0, 0);
     complain("power", "off", error);

@@ -124,7 +124,7 @@ static int run_text(char *text, int status, int *leave)
                 if (words[0][0] == '/')
                     status = run_program(words[0], words);
                 else
-                    complain("no such command,", words[0], ENOENT), status = 127;
+                    complain("run", words[0], ENOENT), status = 127;
             }
         }
         if (after == END)

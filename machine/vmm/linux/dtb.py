@@ -23,6 +23,8 @@ _MAGIC = 0xD00DFEED
 _HEADER = struct.Struct(">10I")
 _BEGIN, _END_NODE, _PROP, _NOP, _END = 1, 2, 3, 4, 9
 _MAX_DEPTH = 64
+_MAX_NODES = 4096
+_MAX_PROPERTIES = 256
 # No devices: their reg is not an address of the bus that they are on.
 _NO_DEVICES = frozenset({"cpus", "memory", "reserved-memory", "chosen", "aliases", "options"})
 
@@ -111,6 +113,7 @@ class _Reader:
 
     def root(self) -> Node:
         stack: list[Node] = []
+        nodes = 0
         while True:
             token = self._word()
             if token == _NOP:
@@ -121,6 +124,9 @@ class _Reader:
                     raise self._bad(
                         f"node `{stack[-1].name or '/'}` has two nodes `{node.name}`, or one without a name"
                     )
+                nodes += 1
+                if nodes > _MAX_NODES:
+                    raise self._bad(f"more than {_MAX_NODES} nodes")
                 if len(stack) == _MAX_DEPTH:
                     raise self._bad(f"nodes nested more than {_MAX_DEPTH} deep")
                 if stack:
@@ -130,6 +136,8 @@ class _Reader:
                 name, value = self._property()
                 if name in stack[-1].properties:
                     raise self._bad(f"node `{stack[-1].name or '/'}` has `{name}` twice")
+                if len(stack[-1].properties) == _MAX_PROPERTIES:
+                    raise self._bad(f"node `{stack[-1].name or '/'}` has more than {_MAX_PROPERTIES} properties")
                 stack[-1].properties[name] = value
             elif token == _END_NODE and stack:
                 node = stack.pop()
