@@ -17,12 +17,17 @@ IRQS = (
 CONFORMANCE_TABLES = "interface granules realms tables data ripas shared recs run change psci off"
 CONFORMANCE = tuple(f"conformance/{name}.c" for name in ("main", "world", *CONFORMANCE_TABLES.split()))
 
+PROBES = ("attacker/probe.c", "attacker/probes.S", "attacker/window.c", "stage1/stage1.c")
+
 BENCH = ("bench/loops.S", "bench/realm.c")
 
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """An image.  kind: `host` (NS-EL2) or `realm` (R-EL1); sources: relative to this folder, besides the SDK's."""
+    """An image.  kind: `host` (NS-EL2), `realm` (R-EL1) or `secure` (S-EL1).
+
+    sources: relative to this folder, besides the SDK's.
+    """
 
     name: str
     kind: str
@@ -36,8 +41,25 @@ IMAGES = (
     Firmware(
         "attacker",
         "host",
-        ("attacker/main.c", "attacker/probe.c", "attacker/probes.S", "attacker/window.c", "stage1/stage1.c", *VMM),
+        (
+            *("attacker/main.c", "attacker/host_window.c", "attacker/secure_side.c"),
+            *PROBES,
+            "secure/client.c",
+            *VMM,
+        ),
         "tries every way into memory that is not the Normal world's",
+    ),
+    Firmware(
+        "secure-host",
+        "host",
+        ("secure/host.c", "secure/client.c", *VMM),
+        "finds the service of the Secure world by FF-A and makes each of its requests",
+    ),
+    Firmware(
+        "service",
+        "secure",
+        ("secure/service.c", *PROBES),
+        "answers direct requests, takes granules, probes other worlds",
     ),
     Firmware("conformance", "host", (*CONFORMANCE, *VMM), "makes each RMI command in every way that can fail"),
     Firmware("irqs", "host", IRQS, "takes SGIs, timers' PPIs and an SPI on every PE"),
@@ -55,6 +77,7 @@ IMAGES = (
     Firmware("destroyed", "realm", ("payloads/destroyed.c",), "recovers RAM that the host destroyed"),
     Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),
     Firmware("sve", "realm", ("payloads/sve.c",), "measures its vectors, and adds with them"),
+    Firmware("pmu", "realm", ("payloads/pmu.c",), "counts its cycles and instructions, to an overflow"),
     Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
     Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
     Firmware("power", "realm", ("payloads/power.c", "stage1/stage1.c"), "turns RECs on and off, and lets them sleep"),

@@ -42,6 +42,7 @@ REALM_INFO = Struct(
     Field("hash_algo", 0x40, "u32", doc="RMI_HASH_*"),
     Field("flags", 0x44, "u32", doc="zero"),
     Field("sve_bits", 0x48, "u32", doc="vector length to ask for, a multiple of 128; 0 for a realm without SVE"),
+    Field("pmu_counters_plus1", 0x4C, "u32", doc="PMU event counters to ask for, plus 1; 0 for a realm without a PMU"),
     Field("rpv", 0x80, "bytes", 64, doc="Realm Personalization Value"),
     Field("name", 0xC0, "bytes", NAME_SIZE, doc="padded with zeros, one at least"),
     doc="a realm that the host shall build",
@@ -117,8 +118,9 @@ HOST_CALLS = {
     "EXITS": (7, "gprs[0] = IPA; back: exits of the realm for a fault there that the host could not mend"),
     "READ_ONLY": (8, "gprs[0] = unprotected IPA of a shared page: maps it read-only; back: RMI status"),
     "VICTIM": (9, "gprs[0] = IPA, gprs[1] = FNV-1a of a page under attack, gprs[2] = IPA; back: CCAB_VICTIM_*"),
+    "PMU_EXITS": (10, "back: IRQ exits of the realm with pmu_ovf_status = ACTIVE"),
     "BEHAVIOUR": (
-        10,
+        11,
         "gprs[0] = CCAB_BEHAVE_*, gprs[1] = at; back: 1 if the host has it, how often it was met, argument",
     ),
 }
@@ -223,6 +225,7 @@ def _realm(staged: RealmImage, console_pa: int) -> bytes:
             "recs": realm.recs,
             "hash_algo": ("sha256", "sha512").index(realm.hash),
             "sve_bits": realm.sve,
+            "pmu_counters_plus1": 0 if realm.pmu is None else realm.pmu + 1,
             "rpv": realm.rpv,
             "name": realm.name.encode()[: NAME_SIZE - 1],
         }

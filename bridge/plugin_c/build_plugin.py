@@ -22,6 +22,7 @@ SOURCES = (
     "sysreg.c",
     "traps.c",
     "time.c",
+    "pmu.c",
     "maintenance.c",
     "translate.c",
     "translate_s1.c",

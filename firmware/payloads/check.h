@@ -73,6 +73,18 @@ static inline uint64_t ripas_of(uint64_t ipa)
     return ripas;
 }
 
+/* The Realm Personalization Value as a decimal number: what the realm's owner tells the payload to expect. */
+static inline uint64_t personalization_number(void)
+{
+    static uint8_t page[GRANULE] __attribute__((aligned(0x1000)));
+    if (rsi_realm_config((uint64_t)page) != RSI_SUCCESS)
+        realm_exit(97);
+    uint64_t number = 0;
+    for (const uint8_t *c = ((struct rsi_realm_config *)page)->rpv; *c >= '0' && *c <= '9'; c++)
+        number = number * 10 + (uint64_t)(*c - '0');
+    return number;
+}
+
 /* A host call with up to four registers, which come back in `gprs`. */
 static inline uint64_t ask_host(uint32_t imm, uint64_t *gprs)
 {

@@ -309,6 +309,8 @@ static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
     case RMI_EXIT_SYNC:
         return sync_exit(realm, rec);
     case RMI_EXIT_IRQ:
+        realm->pmu_exits += run->exit.pmu_ovf_status == RMI_PMU_OVERFLOW_ACTIVE;
+        return 1;
     case RMI_EXIT_FIQ:
         return 1;
     case RMI_EXIT_PSCI:

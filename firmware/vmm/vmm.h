@@ -87,6 +87,7 @@ struct vmm_realm {
     uint64_t faults;
     uint64_t mmio;
     uint64_t ripas_changes;
+    uint64_t pmu_exits;
 };
 
 /* Builds and activates a realm as `info` describes it, with vmid = index + 1. */

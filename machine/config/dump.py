@@ -22,7 +22,7 @@ _FLOW = 90
 def resolved(machine: MachineFile) -> str:
     """Every key written out, layers merged; files by absolute path."""
     fields = {name: getattr(machine, name) for name in MachineFile.__struct_fields__ if name != "layers"}
-    plain = {name: _plain(value) for name, value in fields.items()}
+    plain = {name: _plain(value) for name, value in fields.items() if value is not None}
     for block, key in (
         *((load, "file") for load in plain["load"].values()),
         *((r, "image") for r in plain["realms"]),

@@ -255,6 +255,7 @@ BROKEN = [
     ("rmm: {features: {s2sz: 52}}", 24, "rmm.features.s2sz: 52 bits need lpa2: true"),
     ("rmm: {features: {s2sz: 52, lpa2: true}}", 24, "rmm.features.s2sz: 52 bits, cpu.pa_bits has 48"),
     ("rmm: {features: {sve: true}}", 23, "rmm.features.sve: needs cpu.features.sve: true"),
+    ("rmm: {features: {pmu: true}}", 23, "rmm.features.pmu: needs cpu.features.pmu: true"),
     (
         "rmm: {features: {sha256: false, sha512: false}}",
         26,
@@ -320,6 +321,23 @@ BROKEN = [
         "load: {x: {file: raw.bin, at: 0x600_0000, world: secure}}\nboot: {entry: x}",
         0,
         "boot.entry: load.x is in the se",
+    ),
+    ("secure: {}", 0, "secure.entry is missing, and nothing is loaded for the secure world"),
+    ("secure: {entry: 0x8100_0000}", 17, "secure.entry: 0x8100_0000 lies in memory.dram, which is non-secure"),
+    ("secure: {entry: 0x600_0002}", 17, "secure.entry: expected a multiple of 4, got 0x6000002"),
+    ("secure: {entry: hots}", 17, "secure.entry: expected an address, a load or LOAD:SYMBOL; there is no load `hots`"),
+    ("secure: {entry: host}", 17, "secure.entry: load.host is in the normal world"),
+    ("secure: {entry: 0x600_0000, uuid: 1}", 35, "secure.uuid: expected"),
+    (
+        "secure: {entry: 0x600_0000, uuid: 00000000-0000-0000-0000-000000000000}",
+        35,
+        "secure.uuid: the nil UUID names no partition",
+    ),
+    (
+        "load: {x: {file: raw.bin, at: 0x600_0000, world: secure}, y: {file: raw.bin, at: 0x600_1000, world: secure}}\n"
+        "secure: {}",
+        0,
+        "secure.entry: give it: could be any of x, y",
     ),
     ("load: {x: {file: realm.elf}}\nboot: {entry: null}", 0, "boot.entry: give it: could be any of host, x"),
     ("host: {behaviour: [{type: reject-ripas}]}", 27, "host.behaviour[0].type: the machine has no realms that could"),
