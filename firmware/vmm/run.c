@@ -386,7 +386,8 @@ void realms_run_on(struct vmm_realm *realms, uint32_t count, uint32_t pe, uint32
         vmm_unlock();
         if (!share.on)
             return;
-        if (!share.own) /* another PE may turn a REC of this one on */
+        /* Another PE may turn a REC of this one on; until then the lock is left to it. */
+        while (!share.own && __atomic_load_n(&changes, __ATOMIC_RELAXED) == share.seen)
             __asm__ volatile("wfe" ::: "memory");
         for (uint32_t i = 0; i < count; i++)
             for (uint32_t j = pe; j < realms[i].info->recs; j += pes)
