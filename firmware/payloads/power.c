@@ -8,7 +8,7 @@
 
 #define TABLES 8
 #define PATIENCE 1000000 /* yields */
-#define STEP 2000000UL   /* ticks between two RECs' deadlines */
+#define STEP 200000UL    /* ticks between two RECs' deadlines */
 #define TIMER_ON 1UL
 #define TIMER_STATUS 4UL
 
