@@ -135,7 +135,7 @@ def test_toolchain__gnu_is_preferred_then_llvm_then_zig(tmp_path: Path, monkeypa
 
 def _is_simd(word: int) -> bool:
     """Data processing, loads and stores of SIMD and floating-point registers (DDI 0487 C4.1)."""
-    return word >> 25 & 7 == 7 or word >> 25 & 5 == 4 and bool(word >> 26 & 1)
+    return word >> 25 & 7 == 7 or (word >> 25 & 5 == 4 and bool(word >> 26 & 1))
 
 
 @pytest.mark.parametrize("image", [one for one in IMAGES if one.name != "sve"], ids=lambda image: image.name)
