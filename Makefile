@@ -103,6 +103,7 @@ wheel: setup
 docs: setup
 	$(BIN)/python -m machine.config.schema
 	$(BIN)/python -m machine.config.docs
+	$(BIN)/python -m machine.config.boards
 	$(BIN)/python -m bridge.cli.docs
 	$(BIN)/python -m rmm.abi.docs docs/abi.md
 	$(BIN)/python -m machine.ffa.docs

@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bridge.core import Board, Core
 from bridge.cpu import ID_REGISTERS, id_registers
+from bridge.errors import UserError
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
 from machine.bus import Bus
 from machine.calls import CallLog
+from machine.clock import Alarms
 from machine.config.images import read_images
 from machine.config.supported import refuse_unsupported
 from machine.config.validate import gpt_ranges
+from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
-from machine.end import MODEL_BUG, End, Reset
+from machine.devices.device import unwired
+from machine.end import GUEST_EXIT, MODEL_BUG, End, Reset
 from machine.gpt import GranuleProtectionTable
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
@@ -25,13 +30,14 @@ from machine.pe import Mode, Pe
 from machine.recs import RmmMemory, RootPlatform, let_sve
 from machine.scheduler import run_machine
 from machine.semihosting import Semihosting
+from machine.unclaimed import Unclaimed
 from rmm.features import Features
 from rmm.idregs import realm_id_registers
 from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
-    from machine.config.types import Nvm, Pl011
+    from machine.config.types import Nvm
     from machine.secure import SecureService
     from machine.trace import Tracer
     from rmm.protocols import RecInit
@@ -67,7 +73,11 @@ class Machine:
         self.images = images
         self.symbols = Symbols(images, config.load)
         self.resets = 0
+        self.turn_end = 0
         self._cores: list[Core] = []
+        self.bus = Bus()
+        self.unclaimed = Unclaimed()
+        self._attach_devices()
         self._power_up()
 
     def _power_up(self) -> None:
@@ -80,8 +90,6 @@ class Machine:
         self.board.set_gpt(
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
-        self.bus = Bus()
-        self._attach_devices()
         self.rmm = Rmm(
             RmmMemory(self.board),
             RootPlatform(self),
@@ -112,6 +120,7 @@ class Machine:
         for region in self.memory:
             if not region.retain:
                 region.clear()
+        self.attached.reset()
         self.resets += 1
         self._power_up()
 
@@ -128,14 +137,22 @@ class Machine:
         return min(bounds, default=0)
 
     def _attach_devices(self) -> None:
-        for device in self.config.devices.values():
-            if device.__struct_config__.tag == "pl011":
-                self._attach_uart(device)  # type: ignore[arg-type]
-
-    def _attach_uart(self, device: Pl011) -> None:
-        from machine.devices.pl011 import Pl011 as Uart
-
-        self.bus.attach(device.base, Uart(self.console(device.console).write))
+        self.alarms = Alarms(lambda: self.board.insns, self.config.clock.rate)
+        self.attached = attach(
+            self.config,
+            self.bus,
+            Surroundings(
+                clock=self.alarms,
+                memory=self.memory,
+                line=lambda _intid: unwired,
+                console=self.console,
+                write=self._output,
+                power=_Power(self),
+                bark=_reset,
+                off=_off,
+                interactive=os.isatty(0) and os.isatty(1),
+            ),
+        )
 
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
@@ -180,7 +197,17 @@ class Machine:
 
     def begin_slice(self, *, alone: bool) -> None:
         self.poll()
-        self.board.end_turn_at(self.board.insns + (SLICE if alone else self.config.cpu.quantum))
+        self.attached.poll()
+        self.alarms.run_due()
+        self.turn_end = self.board.insns + (SLICE if alone else self.config.cpu.quantum)
+        self.board.end_turn_at(self.turn_end)
+        self.bound_turn()
+
+    def bound_turn(self) -> None:
+        """Ends the turn at the next alarm of a device, if that comes first."""
+        alarm = self.alarms.next_at()
+        if alarm is not None and alarm < self.turn_end:
+            self.board.end_turn_at(alarm)
 
     def _secure_service(self) -> SecureService | None:
         secure, entry = self.config.secure, self.images.secure
@@ -234,17 +261,20 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
+            self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit
         if exit_.is_write:
             device.write(offset, exit_.size, exit_.value)
+            self.bound_turn()
             lib.cca_mmio_done(core.handle, 0)
         else:
             lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
 
     def run(self) -> End:
         """Runs to the end and says which it was."""
+        self.attached.start()
         try:
             while True:
                 try:
@@ -256,7 +286,7 @@ class Machine:
                     self.reset()
         except End as end:
             return end
-        except (KeyboardInterrupt, TimeoutError):
+        except (KeyboardInterrupt, TimeoutError, UserError):
             raise
         except Exception as error:
             bug = End(MODEL_BUG, f"{type(error).__name__}: {error}", core=self.running)
@@ -265,6 +295,7 @@ class Machine:
         finally:
             for console in self._consoles.values():
                 console.flush()
+            self.attached.stop()
 
     def _firmware(self) -> None:
         run_machine(self)
@@ -307,6 +338,31 @@ def _nothing() -> None:
     """What happens between slices unless someone wants to know."""
 
 
+def _reset(reason: str) -> None:
+    raise Reset(reason)
+
+
+def _off(reason: str) -> None:
+    raise End(GUEST_EXIT, reason, code=0)
+
+
+class _Power:
+    """What devices may know of the PEs' power.  The monitor starts and stops them, at PSCI's word alone."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.affinities = machine.config.cpu.affinities
+
+    def is_on(self, affinity: int) -> bool:
+        return any(pe.on for pe in self._machine.pes if pe.mpidr == affinity)
+
+    def on(self, affinity: int) -> None:
+        """A PE that PSCI has not started would be sent back by the firmware that it starts in."""
+
+    def off(self, affinity: int) -> None:
+        """Nor does one stop in a WFI that is not CPU_OFF's."""
+
+
 def _features(config: MachineConfig) -> Features:
     features = config.rmm.features
     return Features(
@@ -340,4 +396,4 @@ def _regions(config: MachineConfig) -> list[Region]:
 
 
 def _nvm(name: str, device: Nvm) -> Region:
-    return Region(name, device.base, device.size, PAS.NON_SECURE, fill=device.fill, retain=device.retain)
+    return Region(name, device.base, device.size, PAS.from_text(device.pas), fill=device.fill, retain=device.retain)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from .consoles import with_path
 from .files import FIRMWARE
 from .scalars import Address, Duration, Size, address_text, duration_text, integer, size_text
 from .types import MachineFile
@@ -29,6 +30,13 @@ def resolved(machine: MachineFile) -> str:
     ):
         if not block[key].startswith(FIRMWARE):
             block[key] = os.path.abspath(block[key])
+    for device in plain["devices"].values():
+        if "file" in device:
+            device["file"] = os.path.abspath(device["file"])
+        for key in ("console", "input"):
+            kind, path, option = with_path(device.get(key, ""))
+            if path:
+                device[key] = kind + os.path.abspath(path) + option
     return "".join(_lines(plain, ""))
 
 

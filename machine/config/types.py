@@ -94,6 +94,13 @@ class Region(_Block, frozen=True):
     fill: Annotated[int, Meta(ge=0, le=255, description="Byte that it holds at power-on.")] = 0
 
 
+class Range(_Block, frozen=True):
+    """A range of physical addresses."""
+
+    base: Annotated[Address, Meta(description="Address, a multiple of 4K.")]
+    size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
+
+
 class Gpt(_Block, frozen=True):
     """Granule protection table (rmm-abi.md §13.6)."""
 
@@ -107,6 +114,15 @@ class Gpt(_Block, frozen=True):
         Meta(description="Memory under one level 0 entry (GPCCR_EL3.L0GPTSZ)."),
     ] = "1G"
     pgs: Annotated[Literal["4K"], Meta(description="Granule size (GPCCR_EL3.PGS). The RMM's granule is 4K.")] = "4K"
+    open: Annotated[
+        list[Range],
+        Meta(
+            description="Addresses that all worlds may reach where the file declares nothing, as TF-A leaves those of "
+            "a board's peripherals: an access to nothing is an external abort there, and a granule protection fault "
+            "elsewhere.",
+            max_length=16,
+        ),
+    ] = []
 
     @property
     def l0_bits(self) -> int:
@@ -114,37 +130,205 @@ class Gpt(_Block, frozen=True):
         return {"1G": 30, "16G": 34, "64G": 36, "512G": 39}[self.l0gptsz]
 
 
-class Pl011(_Block, frozen=True, tag_field="type", tag="pl011"):
-    """Arm PrimeCell UART (PL011), one 4K page, in the Normal world's address map."""
+Intid = Annotated[
+    int | None, Meta(description="Interrupt number as the GIC counts: 32 to 1019 for a shared interrupt (SPI + 32).")
+]
+Pas = Annotated[
+    Literal["non-secure", "secure", "realm", "root", "any"],
+    Meta(description="Physical address space that it answers in (the GPI of its granules)."),
+]
+Hertz = Annotated[int, Meta(ge=1, le=10_000_000_000, description="Frequency of its clock in Hz.")]
 
-    base: Annotated[Address, Meta(description="Physical address of its page.")]
-    interrupt: Annotated[
-        int | None, Meta(description="Interrupt number as the GIC counts: 32 to 1019 for a shared interrupt.")
-    ] = None
-    console: Annotated[
-        str,
-        Meta(
-            description="Label of its lines on standard output: `NS`, `realm 0`, …",
-            min_length=1,
-            max_length=32,
-        ),
-    ] = "NS"
+
+class _Device(_Block, frozen=True, kw_only=True, tag_field="type"):
+    """What all devices have."""
+
+    base: Annotated[Address, Meta(description="Physical address, a multiple of 4K.")]
+    pas: Pas = "non-secure"
+
+
+class _Page(_Device, frozen=True):
+    """A device whose registers fit into a page."""
 
     @property
     def size(self) -> int:
         return 4096
 
 
-class Nvm(_Block, frozen=True, tag_field="type", tag="nvm"):
-    """Non-volatile memory: RAM of the Normal world that keeps its content over a reset."""
+ConsoleText = Annotated[
+    str,
+    Meta(
+        description="Where its output goes: the label of its lines on standard output (`NS`, `realm 0`, …), "
+        "`file:PATH`, `tcp:ADDRESS:PORT` or `unix:PATH` (the machine listens, and drops output while nobody is "
+        "connected; with `,wait` behind it the machine waits for someone before it starts), or `none`.",
+        min_length=1,
+        max_length=4096,
+    ),
+]
+InputText = Annotated[
+    str,
+    Meta(
+        description="Where its input comes from: `none`, `stdin` or `file:PATH`. A socket is always read as well. "
+        "Input from `stdin` or a socket makes a run unrepeatable.",
+        min_length=1,
+        max_length=4096,
+    ),
+]
+
+
+class Pl011(_Page, frozen=True, kw_only=True, tag="pl011"):
+    """Arm PrimeCell UART (PL011), one 4K page."""
+
+    interrupt: Intid = None
+    clock: Hertz = 24_000_000
+    console: ConsoleText = "NS"
+    input: InputText = "none"
+
+
+class Ns16550(_Page, frozen=True, kw_only=True, tag="ns16550"):
+    """16550 UART, as kvmtool offers it, with 8-bit registers."""
+
+    interrupt: Intid = None
+    clock: Hertz = 1_843_200
+    reg_shift: Annotated[
+        int, Meta(ge=0, le=3, description="Registers are 2^reg_shift bytes apart (`reg-shift` of a device tree).")
+    ] = 0
+    console: ConsoleText = "NS"
+    input: InputText = "none"
+
+
+class Sp805(_Page, frozen=True, kw_only=True, tag="sp805"):
+    """Arm watchdog SP805: an interrupt, then a reset of the machine."""
+
+    interrupt: Intid = None
+    clock: Hertz = 32_768
+
+
+class Sp804(_Page, frozen=True, kw_only=True, tag="sp804"):
+    """Arm dual timer SP804, with one combined interrupt."""
+
+    interrupt: Intid = None
+    clock: Hertz = 1_000_000
+
+
+class Sp810(_Page, frozen=True, kw_only=True, tag="sp810"):
+    """Arm system controller SP810, which selects clocks."""
+
+
+class Pl031(_Page, frozen=True, kw_only=True, tag="pl031"):
+    """Arm real time clock PL031, on virtual time."""
+
+    interrupt: Intid = None
+    epoch: Annotated[
+        int, Meta(ge=0, le=0xFFFF_FFFF, description="What it shows at power-on: seconds since 1970, UTC.")
+    ] = 1_767_225_600
+
+
+class SbsaWatchdog(_Page, frozen=True, kw_only=True, tag="sbsa-watchdog"):
+    """Generic watchdog of the Base System Architecture: WS0 is an interrupt, WS1 resets the machine."""
+
+    refresh: Annotated[Address, Meta(description="Physical address of the refresh frame; `base` is the control frame.")]
+    interrupt: Intid = None
+
+
+class TimerFrame(_Block, frozen=True):
+    """One CNTBaseN frame."""
 
     base: Annotated[Address, Meta(description="Physical address, a multiple of 4K.")]
+    interrupt: Annotated[int | None, Meta(description="Interrupt of the physical timer.")] = None
+    virtual_interrupt: Annotated[int | None, Meta(description="Interrupt of the virtual timer.")] = None
+    pas: Pas = "non-secure"
+
+
+class TimerFrames(_Page, frozen=True, kw_only=True, tag="timer-frames"):
+    """Memory-mapped generic timer: CNTCTLBase at `base`, and its frames."""
+
+    frames: Annotated[list[TimerFrame], Meta(description="CNTBase0 and on, in order.", min_length=1, max_length=8)]
+
+
+class SystemCounter(_Page, frozen=True, kw_only=True, tag="system-counter"):
+    """The system counter's own frames: CNTControlBase at `base`. Its frequency is `clock.cntfrq`."""
+
+    read: Annotated[Address | None, Meta(description="Physical address of CNTReadBase.")] = None
+
+
+class FvpPower(_Page, frozen=True, kw_only=True, tag="fvp-power"):
+    """Power controller of Arm's Base FVP."""
+
+
+class FvpSysregs(_Page, frozen=True, kw_only=True, tag="fvp-sysregs"):
+    """System registers of the Versatile Express motherboard, as Arm's Base FVP has them."""
+
+    id: Annotated[Address, Meta(description="What SYS_ID reads.")] = field(
+        default_factory=partial(Address, 0x2020_1100)
+    )
+
+
+class Gicv3(_Device, frozen=True, kw_only=True, tag="gicv3"):
+    """Interrupt controller GICv3 (IHI 0069): the distributor at `base`, and a redistributor for each PE.
+
+    The number of list registers is `rmm.features.list_registers`.
+    """
+
+    redistributors: Annotated[Address, Meta(description="Physical address of the first redistributor.")]
+    stride: Annotated[
+        Size, Meta(description="From one redistributor to the next: RD_base and SGI_base, 128K, or more.")
+    ] = field(default_factory=partial(Size, 0x2_0000))
+    spis: Annotated[
+        int, Meta(ge=32, le=988, description="Shared interrupts: a multiple of 32, or 988 for all there can be.")
+    ] = 256
+    pas: Pas = "any"
+
+    @property
+    def size(self) -> int:
+        return 0x1_0000
+
+
+Save = Annotated[
+    bool, Meta(description="Write the content back to `file` when the run has ended; the file need not exist before.")
+]
+Backing = Annotated[
+    str | None,
+    Meta(description="File that holds its content at power-on, relative to this file."),
+]
+
+
+class Nvm(_Device, frozen=True, tag="nvm", kw_only=True):
+    """Non-volatile memory: RAM that keeps its content over a reset."""
+
     size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
     fill: Annotated[int, Meta(ge=0, le=255, description="Byte that it holds when it is new.")] = 0xFF
     retain: Annotated[bool, Meta(description="Keeps its content over a reset of the machine.")] = True
+    file: Backing = None
+    save: Save = False
 
 
-Device = Pl011 | Nvm
+class Flash(_Device, frozen=True, tag="flash", kw_only=True):
+    """NOR flash (CFI, Intel command set): two 16-bit chips side by side, blocks of 256K. It is read and programmed,
+    not executed from."""
+
+    size: Annotated[Size, Meta(description="Bytes: 256K times a power of 2.")]
+    file: Backing = None
+    save: Save = False
+
+
+Uart = Pl011 | Ns16550
+Device = (
+    Pl011
+    | Ns16550
+    | Sp805
+    | Sp804
+    | Sp810
+    | Pl031
+    | SbsaWatchdog
+    | TimerFrames
+    | SystemCounter
+    | FvpPower
+    | FvpSysregs
+    | Gicv3
+    | Nvm
+    | Flash
+)
 
 
 class Load(_Block, frozen=True):
@@ -163,13 +347,6 @@ class Load(_Block, frozen=True):
         Meta(description="Physical address. An ELF is placed at its own addresses and takes none."),
     ] = None
     world: Annotated[Literal["normal", "secure"], Meta(description="World whose memory it is loaded into.")] = "normal"
-
-
-class Range(_Block, frozen=True):
-    """A range of physical addresses."""
-
-    base: Annotated[Address, Meta(description="Address, a multiple of 4K.")]
-    size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
 
 
 Register = Annotated[str, Meta(pattern=r"^x([0-9]|[12][0-9]|30)$")]
@@ -419,6 +596,14 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     memory: Annotated[dict[Name, Region], Meta(description="RAM, by name.", min_length=1, max_length=64)]
     gpt: Gpt = field(default_factory=Gpt)
     devices: Annotated[dict[Name, Device], Meta(description="Devices, by name.", max_length=64)] = {}
+    console: Annotated[
+        str | None,
+        Meta(
+            description="The UART that is standard output, by its name in `devices`: other UARTs whose `console` is "
+            "a label are not shown. On a terminal it is also the UART that the keyboard goes to (Ctrl-A x ends "
+            "the machine, Ctrl-A Ctrl-A sends Ctrl-A)."
+        ),
+    ] = None
     load: Annotated[dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)] = {}
     boot: Boot = field(default_factory=Boot)
     secure: Annotated[Secure | None, Meta(description="Service of the Secure world.")] = None

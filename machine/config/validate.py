@@ -15,12 +15,16 @@ from bridge.errors import ConfigError, did_you_mean
 from bridge.pas import GPI, PAS
 from machine.gpt import GRANULE, bytes_needed
 
+from .consoles import File, Stdin, Tcp, Unix, parse_input, parse_output
 from .scalars import address_text, size_text, span_text
-from .types import Boot, DenyCpuOn, Evict, IgnoreMmio, InjectSea, MachineFile, Nvm, Realm
+from .types import Boot, DenyCpuOn, Evict, Flash, Gicv3, IgnoreMmio, InjectSea, MachineFile, Ns16550, Nvm, Pl011, Realm
+from .windows import windows, wires
 
 Where = Callable[..., str]
 """`where("memory", "dram", "base")` is the `file:line:col` of that key's value."""
 
+GIC_FRAME = 64 << 10
+FLASH_BLOCK = 256 << 10
 WORLD_PAS = {"normal": PAS.NON_SECURE, "secure": PAS.SECURE}
 
 
@@ -56,8 +60,10 @@ def validate(machine: MachineFile, where: Where) -> None:
 def gpt_ranges(machine: MachineFile) -> list[tuple[int, int, int]]:
     """(base, size, GPI) of all memory and devices: what GranuleProtectionTable takes."""
     ranges = [(int(r.base), int(r.size), int(PAS.from_text(r.pas))) for r in machine.memory.values()]
-    ranges += [(int(d.base), int(d.size), int(GPI.NON_SECURE)) for d in machine.devices.values()]
-    return sorted(ranges)
+    ranges += [(int(window.base), int(window.size), int(window.gpi)) for window in windows(machine)]
+    # What is declared stands over the background.
+    background = [(int(area.base), int(area.size), int(GPI.ANY)) for area in machine.gpt.open]
+    return background + sorted(ranges)
 
 
 def _granules(base: int, size: int, path: tuple[str | int, ...], where: Where) -> None:
@@ -77,14 +83,18 @@ def _areas(machine: MachineFile, where: Where) -> list[Area]:
     areas: list[Area] = []
     for name, region in machine.memory.items():
         _granules(region.base, region.size, ("memory", name), where)
-        areas.append(Area(region.base, region.size, f"memory.{name}", ("memory", name)))
+        areas.append(Area(region.base, region.size, f"memory.{name}", ("memory", name, "base")))
     for name, device in machine.devices.items():
         _granules(device.base, device.size, ("devices", name), where)
-        areas.append(Area(device.base, device.size, f"devices.{name}", ("devices", name)))
+    for window in windows(machine):
+        if window.base % GRANULE:
+            at = f"{where(*window.path)}: {_key(window.path)}"
+            raise ConfigError(f"{at}: expected a multiple of 4K, got {window.base:#x}")
+        areas.append(Area(window.base, window.size, window.name, window.path))
     bits, key = min((machine.cpu.pa_bits, "cpu.pa_bits"), (machine.gpt.pps, "gpt.pps"))
     for area in areas:
         if area.end > 1 << bits:
-            raise ConfigError(f"{where(*area.path, 'base')}: {area.name}: {_span(area)} ends beyond 2^{bits} ({key})")
+            raise ConfigError(f"{where(*area.path)}: {area.name}: {_span(area)} ends beyond 2^{bits} ({key})")
     return areas
 
 
@@ -99,8 +109,8 @@ def disjoint(areas: list[Area], where: Where) -> None:
         if low.end > high.base:
             first, second = (low, high) if areas.index(low) < areas.index(high) else (high, low)
             raise ConfigError(
-                f"{where(*second.path, 'base')}: {second.name} ({_span(second)}) overlaps {first.name} "
-                f"({_span(first)}) at {where(*first.path, 'base')}"
+                f"{where(*second.path)}: {second.name} ({_span(second)}) overlaps {first.name} "
+                f"({_span(first)}) at {where(*first.path)}"
             )
 
 
@@ -116,7 +126,15 @@ def _gpt(machine: MachineFile, areas: list[Area], where: Where) -> None:
         raise ConfigError(f"{at}: gpt.region: expected a region with pas: root, `{gpt.region}` is {region.pas}")
     if gpt.pps > machine.cpu.pa_bits:
         raise ConfigError(f"{where('gpt', 'pps')}: gpt.pps: {gpt.pps} bits, cpu.pa_bits has {machine.cpu.pa_bits}")
+    for index, area in enumerate(gpt.open):
+        path = ("gpt", "open", index)
+        _granules(area.base, area.size, path, where)
+        if area.base + area.size > 1 << gpt.pps:
+            raise ConfigError(
+                f"{where(*path, 'base')}: {_key(path)}: {span_text(area.base, area.size)} ends beyond 2^{gpt.pps}"
+            )
     ranges = [(area.base, area.size, 0) for area in areas]
+    ranges += [(area.base, area.size, 0) for area in gpt.open]
     needed = bytes_needed(region.base, ranges, gpt.pps, gpt.l0_bits)
     if needed > region.size:
         raise ConfigError(
@@ -140,20 +158,78 @@ def _cpu(machine: MachineFile, where: Where) -> None:
 
 
 def _devices(machine: MachineFile, where: Where) -> None:
+    gic = _gic(machine, where)
+    most = 1019 if gic is None else min(31 + gic[1].spis, 1019)
     lines: dict[int, str] = {}
+    for wire in wires(machine):
+        label = f"{where(*wire.path)}: {_key(wire.path)}"
+        if not 32 <= wire.intid <= most:
+            hint = f" (devices.{gic[0]} has {gic[1].spis} SPIs)" if gic is not None and wire.intid <= 1019 else ""
+            raise ConfigError(f"{label}: expected 32 to {most}, got {wire.intid}{hint}")
+        if wire.intid in lines:
+            raise ConfigError(f"{label}: {wire.intid} is the interrupt of {lines[wire.intid]}")
+        lines[wire.intid] = f"devices.{wire.device}"
     for name, device in machine.devices.items():
-        if isinstance(device, Nvm) or device.interrupt is None:
+        if isinstance(device, Flash) and (device.size < FLASH_BLOCK or device.size & (device.size - 1)):
+            at = where("devices", name, "size")
+            raise ConfigError(
+                f"{at}: devices.{name}.size: expected 256K times a power of 2, got {size_text(device.size)}"
+            )
+        if isinstance(device, Nvm) and device.pas == "any":
+            raise ConfigError(
+                f"{where('devices', name, 'pas')}: devices.{name}.pas: memory belongs to one space, got any"
+            )
+        if isinstance(device, (Nvm, Flash)) and device.save and device.file is None:
+            raise ConfigError(f"{where('devices', name, 'save')}: devices.{name}.save: needs `file`")
+    _consoles(machine, where)
+
+
+def _gic(machine: MachineFile, where: Where) -> tuple[str, Gicv3] | None:
+    found: tuple[str, Gicv3] | None = None
+    for name, device in machine.devices.items():
+        if not isinstance(device, Gicv3):
             continue
-        at = where("devices", name, "interrupt")
-        line = device.interrupt
-        if not 32 <= line <= 1019:
-            raise ConfigError(f"{at}: devices.{name}.interrupt: expected 32 to 1019, got {line}")
-        if line in lines:
-            raise ConfigError(f"{at}: devices.{name}.interrupt: {line} is the interrupt of devices.{lines[line]}")
-        lines[line] = name
-    for name, device in machine.devices.items():
-        if not isinstance(device, Nvm) and not device.console.isprintable():
-            raise ConfigError(f"{where('devices', name, 'console')}: devices.{name}.console: expected printable text")
+
+        def at(key: str, name: str = name) -> str:
+            return f"{where('devices', name, key)}: devices.{name}.{key}"
+
+        if found is not None:
+            raise ConfigError(f"{at('type')}: devices.{found[0]} is the machine's interrupt controller")
+        for key, value in (("base", device.base), ("redistributors", device.redistributors), ("stride", device.stride)):
+            if value % GIC_FRAME:
+                raise ConfigError(f"{at(key)}: expected a multiple of 64K, got {value:#x}")
+        if device.stride < 2 * GIC_FRAME:
+            raise ConfigError(f"{at('stride')}: expected at least 128K, got {size_text(device.stride)}")
+        if device.spis % 32 and device.spis != 988:
+            raise ConfigError(f"{at('spis')}: expected a multiple of 32, or 988, got {device.spis}")
+        found = name, device
+    return found
+
+
+def _consoles(machine: MachineFile, where: Where) -> None:
+    uarts = [name for name, device in machine.devices.items() if isinstance(device, (Pl011, Ns16550))]
+    chosen = machine.console
+    if chosen is not None and chosen not in uarts:
+        hint = did_you_mean(chosen, uarts) or (f" (UARTs: {', '.join(uarts)})" if uarts else "")
+        raise ConfigError(f"{where('console')}: console: there is no UART `{chosen}` in devices{hint}")
+    taken: dict[object, str] = {}
+    for name in uarts:
+        device = machine.devices[name]
+        assert isinstance(device, (Pl011, Ns16550))
+        for key, parse, text in (
+            ("console", parse_output, device.console),
+            ("input", parse_input, device.input),
+        ):
+            at = f"{where('devices', name, key)}: devices.{name}.{key}"
+            try:
+                target = parse(text)
+            except ValueError as error:
+                raise ConfigError(f"{at}: {error}, got `{text[:60]}`") from None
+            exclusive = (key == "console" and isinstance(target, (File, Tcp, Unix))) or isinstance(target, Stdin)
+            if exclusive and target in taken:
+                raise ConfigError(f"{at}: `{text}` is that of {taken[target]} already")
+            if exclusive:
+                taken[target] = f"devices.{name}"
 
 
 def region_of(machine: MachineFile, base: int, size: int, pas: PAS) -> str | None:
@@ -163,7 +239,7 @@ def region_of(machine: MachineFile, base: int, size: int, pas: PAS) -> str | Non
             return name
     for name, device in machine.devices.items():
         inside = device.base <= base and base + size <= device.base + device.size
-        if inside and isinstance(device, Nvm) and pas is PAS.NON_SECURE:
+        if inside and isinstance(device, Nvm) and device.pas == pas.text:
             return name
     return None
 

@@ -104,7 +104,7 @@ BROKEN = [
     (
         "devices: {uart0: {type: pl012}}",
         25,
-        "devices.uart0.type: expected `pl011` or `nvm`, got `pl012` (did you",
+        "devices.uart0.type: expected `pl011`, `ns16550`, `sp805`, `sp804`, `sp810`, `pl031`, `sbsa-watchdog`, ",
     ),
     ("devices: {u: {base: 0x1000}}", 11, "devices.u: the key `type` is missing"),
     ("devices: {uart0: {consol: x}}", 19, "devices.uart0: unknown key `consol` (did you mean `console`?)"),

@@ -9,8 +9,8 @@ import pytest
 from machine.config.shipped import names
 from tests.system.cli import ccabridge
 
-# A bare board has nothing to run until the user loads something.
-BOARDS = {"qemu-virt"}
+# Bare boards have nothing to run until the user loads something.
+BOARDS = {"fvp-base", "qemu-virt"}
 RUNNABLE = sorted(set(names()) - BOARDS)
 
 
