@@ -256,7 +256,7 @@ static int find_pes(void)
     for (uint32_t i = 0; i < num; i++) {
         pes[i].index = i;
         pes[i].mpidr = ccab_mpidr(machine)[i];
-        pes[i].gicr = gic_redistributor(machine->gicr_pa, pes[i].mpidr);
+        pes[i].gicr = gic_redistributor(machine, pes[i].mpidr);
         if (!check_equal(pes[i].gicr != 0, 1, "a PE has a redistributor"))
             return 0;
     }
