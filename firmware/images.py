@@ -80,6 +80,7 @@ IMAGES = (
     Firmware("pmu", "realm", ("payloads/pmu.c",), "counts its cycles and instructions, to an overflow"),
     Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
     Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
+    Firmware("power", "realm", ("payloads/power.c", "stage1/stage1.c"), "turns RECs on and off, and lets them sleep"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),
