@@ -414,9 +414,7 @@ class Disk(_Block, frozen=True):
     file: Annotated[str, Meta(description="Raw image: a path relative to this file.", min_length=1, max_length=4096)]
     mode: Annotated[
         Literal["overlay", "ro", "rw"],
-        Meta(
-            description="`overlay`: writes stay in memory and end with the machine; `ro`: refused; `rw`: go to the file."
-        ),
+        Meta(description="Writes: kept in memory until the machine ends, refused, or made to the file."),
     ] = "overlay"
 
 
