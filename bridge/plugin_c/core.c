@@ -22,6 +22,7 @@ void cca_machine_free(cca_machine *m)
     if (m == NULL) return;
     while (m->ncores) cca_core_free(m->cores[m->ncores - 1]);
     free(m->mem.regions);
+    free(m->gic);
     free(m);
 }
 
@@ -98,6 +99,11 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     c->mmu_dirty = true;
     c->rng = config->seed;
     c->loop_insns = CCA_NEVER;
+    c->solo = true;
+    if (config->pe >= (m->gic ? m->gic->config.npes : GIC_MAX_PES)) {
+        snprintf(c->error, sizeof c->error, "there is no PE of index %u", config->pe);
+        return c;
+    }
     if (m->ncores == CCA_MAX_CORES) {
         snprintf(c->error, sizeof c->error, "more than %d execution contexts", CCA_MAX_CORES);
         return c;
@@ -121,6 +127,8 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 1, 1, 0), (3ull << 40) | (1ull << 31));
     engine_set_pstate(c->e, config->el == 2 ? 0x3C9 : 0x3C5);
     m->cores[m->ncores++] = c;
+    if (config->pas == CCA_PAS_NS) m->pes[config->pe].normal = c;
+    if (config->pas == CCA_PAS_SECURE) m->pes[config->pe].secure = c;
     return c;
 }
 
@@ -132,6 +140,7 @@ void cca_core_free(cca_core *c)
         if (m->cores[i] != c) continue;
         memmove(m->cores + i, m->cores + i + 1, (m->ncores - i - 1) * sizeof m->cores[0]);
         m->ncores--;
+        cca_drop_lines(c);
         break;
     }
     engine_close(c->e);
@@ -151,8 +160,9 @@ const char *cca_core_error(cca_core *c)
 void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
 {
     cca_machine *m = c->m;
-    if (m->insns >= c->deadline) { /* stops before this block: it is not counted */
+    if (m->insns >= c->deadline && !cca_poll(c)) { /* stops before this block: it is not counted */
         c->block_insns = 0;
+        c->stopped = true;
         engine_stop(c->e);
         return;
     }
@@ -169,7 +179,7 @@ static void waits(cca_core *c)
         engine_set_pc(c->e, engine_pc(c->e) - 4);
         c->exit.esr = (1ull << 26) | (1ull << 25) | (1ull << 24) | (0xEull << 20);
         cca_leave(c, CCA_EXIT_WFX_TRAP);
-    } else if (!cca_skip_to_timer(c)) {
+    } else if (!(c->m->gic ? cca_sleep(c) : cca_skip_to_timer(c))) {
         cca_leave(c, CCA_EXIT_WFI);
     }
 }
@@ -201,13 +211,17 @@ int cca_run(cca_core *c, uint64_t slice)
     while (x->reason == CCA_EXIT_NONE) {
         int error = 0;
         if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);
+        cca_irq_enter(c);
+        cca_take_interrupts(c);
+        if (x->reason != CCA_EXIT_NONE) break;
         cca_update_deadline(c);
-        if (m->insns >= c->deadline) {
+        if (m->insns >= c->due) {
             deadline_reached(c);
             if (x->reason != CCA_EXIT_NONE) break;
             cca_update_deadline(c);
         }
         c->fault_pending = false;
+        c->stopped = false;
         c->block_insns = 0;
         switch (engine_run(c->e, engine_pc(c->e), &error)) {
         case CCA_STOP_FAULT:
@@ -224,7 +238,7 @@ int cca_run(cca_core *c, uint64_t slice)
             break;
         default:
             /* left by an exit, at the deadline or for maintenance; else nobody asked, and it is WFI */
-            if (x->reason == CCA_EXIT_NONE && m->insns < c->deadline && !c->ndrop && !c->drop_all_pending) waits(c);
+            if (x->reason == CCA_EXIT_NONE && !c->stopped && !c->ndrop && !c->drop_all_pending) waits(c);
             break;
         }
         c->block_insns = 0;
@@ -312,6 +326,20 @@ void cca_trap_wfi(cca_core *c, int on)
 void cca_mmio_done(cca_core *c, uint64_t value)
 {
     cca_finish_mmio(c, value);
+}
+
+void cca_set_solo(cca_core *c, int on)
+{
+    c->solo = on != 0;
+}
+
+int cca_set_pe(cca_core *c, uint32_t pe)
+{
+    cca_machine *m = c->m;
+    if (pe >= GIC_MAX_PES || (m->gic && pe >= m->gic->config.npes)) return -1;
+    if (c->cfg.pas != CCA_PAS_REALM) return pe == c->cfg.pe ? 0 : -1;
+    c->cfg.pe = pe;
+    return 0;
 }
 
 void cca_flush(cca_core *c)

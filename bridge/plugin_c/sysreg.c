@@ -38,7 +38,10 @@ static unsigned lowest_el(uint32_t encoding)
 static bool answer(struct cca_core *c, uint32_t encoding, unsigned rt, bool read, uint64_t value)
 {
     if (read) engine_set_x(c->e, rt, value);
-    if (!known_to_engine(c, encoding)) engine_set_pc(c->e, engine_pc(c->e) + 4);
+    if (!known_to_engine(c, encoding)) {
+        cca_give_back(c, engine_pc(c->e) + 4); /* the rest of the block is counted again as one of its own */
+        engine_set_pc(c->e, engine_pc(c->e) + 4);
+    }
     return true;
 }
 
@@ -128,11 +131,16 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
     unsigned op0 = encoding >> 14, crn = (encoding >> 7) & 15;
 
     if (op0 == 1) return sys_operation(c, encoding, el, rt, value);
-    if (op0 != 3 || el < lowest_el(encoding)) return false;
+    bool secure_timer = c->cfg.pas == CCA_PAS_SECURE && (encoding & ~7u) == CCA_SYSREG(3, 7, 14, 2, 0);
+    if (op0 != 3 || el < (secure_timer ? 1 : lowest_el(encoding))) return false;
 
     if (crn == 0 && ((encoding >> 11) & 7) == 0) {
         if (!read) return false;
         return answer(c, encoding, rt, true, c->id[encoding & 127]);
+    }
+    if (crn == 12 || encoding == CCA_SYSREG(3, 0, 4, 6, 0)) { /* ICC_*, ICH_*, ISR_EL1; ICC_PMR_EL1 */
+        uint64_t out;
+        if (cca_gic_sysreg(c, encoding, el, read, value, &out)) return answer(c, encoding, rt, read, out);
     }
     if (crn == 14) {
         uint64_t out = 0;
@@ -159,6 +167,7 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
         return answer(c, encoding, rt, true, cca_now(c));
     }
     if (!read) {
+        if (encoding == CCA_SYSREG(3, 4, 1, 1, 0)) cca_hcr_written(c, value);
         if (encoding == CCA_SYSREG(3, 4, 1, 1, 0) && (value & HCR_E2H)) { /* RES0 without FEAT_VHE */
             engine_set_sysreg(c->e, encoding, value & ~HCR_E2H);
             return answer(c, encoding, rt, false, 0);
