@@ -121,6 +121,7 @@ class Core:
         semihosting: bool = False,
         irq_exits: bool = False,
         tcg_megabytes: int = 64,
+        pe: int = 0,
     ) -> None:
         config = ffi.new("struct cca_core_config *")
         config.pas = pas
@@ -136,6 +137,7 @@ class Core:
         config.semihosting = semihosting
         config.irq_exits = irq_exits
         config.tcg_megabytes = tcg_megabytes
+        config.pe = pe
         self.board = board
         self.name = name
         self.pas = pas

@@ -304,6 +304,7 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
             cca_leave(c, CCA_EXIT_SYSREG);
             return;
         }
+        if ((encoding & ~7u) == CCA_SYSREG(3, 7, 14, 2, 0)) syndrome = 0; /* CNTPS is UNDEFINED outside Secure EL1 */
         if (syndrome >> 26 == 0) cca_event_add(c, CCA_EVENT_UNKNOWN_SYSREG, el, pc, encoding, read);
     }
     if (syndrome >> 26 != 0 && c->cfg.stage2 && target == 2) {

@@ -32,7 +32,7 @@ HCR, VTR, MISR, EISR, ELRSR, VMCR = (_ich(11, n) for n in (0, 1, 2, 3, 5, 7))
 ICH_AP0R0, ICH_AP1R0 = _ich(8, 0), _ich(9, 0)
 
 
-def LR(n: int) -> int:  # noqa: N802 - the register's name
+def LR(n: int) -> int:
     return _ich(12 + n // 8, n % 8)
 
 

@@ -31,7 +31,7 @@ from tests.plugin._gic import (
 
 
 def test_gicd_ctlr__are_is_fixed_and_each_state_has_its_view() -> None:
-    """12.9.4 GICD_CTLR with DS = 0: ARE_S and ARE_NS are RAO/WI, DS and RWP read 0."""
+    """12.9 GICD_CTLR with DS = 0: ARE_S and ARE_NS are RAO/WI, DS and RWP read 0."""
     gic = Gic()
     assert gic.read(DIST + CTLR_D, secure=True) == 0x30
     gic.write(DIST + CTLR_D, 0xFFFF_FFFF, secure=True)
@@ -44,7 +44,7 @@ def test_gicd_ctlr__are_is_fixed_and_each_state_has_its_view() -> None:
 
 @pytest.mark.parametrize(("spis", "lines"), [(0, 0), (1, 1), (32, 1), (33, 2), (988, 31)])
 def test_gicd_typer__itlinesnumber(spis: int, lines: int) -> None:
-    """12.9.38 GICD_TYPER: 32(N+1) INTIDs; two Security states; RSS; A3V; no LPIs."""
+    """12.9 GICD_TYPER: 32(N+1) INTIDs; two Security states; RSS; A3V; no LPIs."""
     value = Gic(spis=spis).read(DIST + TYPER_D)
     assert value & 0x1F == lines
     assert value >> 10 & 1 == 1
@@ -53,13 +53,13 @@ def test_gicd_typer__itlinesnumber(spis: int, lines: int) -> None:
 
 
 def test_pidr2__archrev_3() -> None:
-    """12.9.21 GICD_PIDR2 and 12.11.25 GICR_PIDR2: ArchRev 0x3 is GICv3."""
+    """12.9 GICD_PIDR2 and 12.11 GICR_PIDR2: ArchRev 0x3 is GICv3."""
     gic = Gic()
     assert [gic.read(base + PIDR2) >> 4 & 15 for base in (DIST, REDIST, REDIST + STRIDE)] == [3, 3, 3]
 
 
 def test_gicr_typer__affinity_number_and_last() -> None:
-    """12.11.36 GICR_TYPER: Affinity_Value [63:32], Processor_Number [23:8], Last [4]; PLPIS 0."""
+    """12.11 GICR_TYPER: Affinity_Value [63:32], Processor_Number [23:8], Last [4]; PLPIS 0."""
     gic = Gic(mpidr=(0x8000_0000, 0x12_8103_0201))
     assert gic.read(REDIST + TYPER_R, 8) == 0
     second = REDIST + STRIDE + TYPER_R
@@ -74,7 +74,7 @@ def test_stride__frames_beyond_the_two_are_reserved() -> None:
 
 
 def test_waker__is_secure_and_children_follow() -> None:
-    """12.11.42 GICR_WAKER: ProcessorSleep [1], ChildrenAsleep [2]; RAZ/WI to Non-secure accesses."""
+    """12.11 GICR_WAKER: ProcessorSleep [1], ChildrenAsleep [2]; RAZ/WI to Non-secure accesses."""
     gic = Gic()
     assert gic.read(REDIST + WAKER, secure=True) == 6
     gic.write(REDIST + WAKER, 0)
@@ -96,7 +96,7 @@ def test_waker__a_sleeping_redistributor_signals_nothing() -> None:
 
 
 def test_enable_and_pending__set_and_clear_by_ones() -> None:
-    """12.9.10, 12.9.7, 12.9.13, 12.9.9: writing 0 has no effect."""
+    """12.9, the set and clear registers: writing 0 has no effect."""
     gic = Gic.booted()
     for setter, clearer in ((ISENABLER, ICENABLER), (ISPENDR, ICPENDR), (ISACTIVER, ICACTIVER)):
         for intid in (3, 40):
@@ -113,7 +113,7 @@ def test_enable_and_pending__set_and_clear_by_ones() -> None:
 
 
 def test_distributor__sgis_and_ppis_are_raz_wi_with_affinity_routing() -> None:
-    """12.9.10: when affinity routing is enabled, GICD_ISENABLER0 is RES0 and GICR_ISENABLER0 has the function."""
+    """12.9: when affinity routing is enabled, GICD_ISENABLER0 is RES0 and GICR_ISENABLER0 has the function."""
     gic = Gic.booted()
     for register in (ISENABLER, ISPENDR, IGROUPR):
         gic.write(DIST + register, 0xFFFF_FFFF, secure=True)
@@ -176,7 +176,7 @@ def test_priority__words_hold_four() -> None:
 
 
 def test_nsacr__lets_the_normal_world_pend_clear_and_route() -> None:
-    """12.9.20 GICD_NSACR: 1 set-pending, 2 and clear-pending, 3 and IROUTER; Secure only."""
+    """12.9 GICD_NSACR: 1 set-pending, 2 and clear-pending, 3 and IROUTER; Secure only."""
     gic = Gic.booted()
     gic.group(40, 1)
     field = DIST + NSACR + 8  # INTIDs 32 to 47
@@ -199,7 +199,7 @@ def test_nsacr__lets_the_normal_world_pend_clear_and_route() -> None:
 
 
 def test_icfgr__sgis_are_edge_whatever_is_written() -> None:
-    """12.11.6 GICR_ICFGR0: SGIs are always edge-triggered."""
+    """12.11 GICR_ICFGR0: SGIs are always edge-triggered."""
     gic = Gic.booted()
     frame = REDIST + SGI_BASE + ICFGR
     gic.write(frame, 0, secure=True)
@@ -209,7 +209,7 @@ def test_icfgr__sgis_are_edge_whatever_is_written() -> None:
 
 
 def test_irouter__doubleword_and_halves() -> None:
-    """12.9.22 GICD_IROUTER<n>: Aff3 [39:32], Interrupt_Routing_Mode [31], Aff2..0; 64-bit, or 32-bit halves."""
+    """12.9 GICD_IROUTER<n>: Aff3 [39:32], Interrupt_Routing_Mode [31], Aff2..0; 64-bit, or 32-bit halves."""
     gic = Gic.booted()
     pa = DIST + IROUTER + 50 * 8
     gic.write(pa, 0xFFFF_FFFF_FFFF_FFFF, 8)
@@ -222,7 +222,7 @@ def test_irouter__doubleword_and_halves() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 8])
 def test_other_access_sizes__are_raz_wi(size: int) -> None:
-    """12.1.3: word registers take words; a byte access is for IPRIORITYR alone."""
+    """12.1: word registers take words; a byte access is for IPRIORITYR alone."""
     gic = Gic.booted()
     gic.write(DIST + ISENABLER + 4, 0xFF, size, secure=True)
     assert gic.read(DIST + ISENABLER + 4, secure=True) == 0
