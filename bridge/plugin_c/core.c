@@ -157,20 +157,31 @@ const char *cca_core_error(cca_core *c)
     return c->error;
 }
 
-void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
+static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
 {
-    cca_machine *m = c->m;
-    if (m->insns >= c->deadline && !cca_poll(c)) { /* stops before this block: it is not counted */
-        c->block_insns = 0;
-        c->stopped = true;
-        engine_stop(c->e);
-        return;
-    }
     uint32_t n = bytes >> 2;
     c->block_pc = pc;
     c->block_insns = n;
-    m->insns += n;
+    c->m->insns += n;
     c->own_insns += n;
+}
+
+/* Apart, and called last, so that cca_on_block has no registers to save. */
+static __attribute__((noinline)) void block_at_deadline(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    if (cca_poll(c)) {
+        count_block(c, pc, bytes);
+        return;
+    }
+    c->block_insns = 0; /* stops before this block: it is not counted */
+    c->stopped = true;
+    engine_stop(c->e);
+}
+
+void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    if (__builtin_expect(c->m->insns >= c->deadline, 0)) block_at_deadline(c, pc, bytes);
+    else count_block(c, pc, bytes);
 }
 
 static void waits(cca_core *c)
@@ -211,9 +222,11 @@ int cca_run(cca_core *c, uint64_t slice)
     while (x->reason == CCA_EXIT_NONE) {
         int error = 0;
         if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);
-        cca_irq_enter(c);
-        cca_take_interrupts(c);
-        if (x->reason != CCA_EXIT_NONE) break;
+        if (m->gic || c->serror || c->vserror) {
+            cca_irq_enter(c);
+            cca_take_interrupts(c);
+            if (x->reason != CCA_EXIT_NONE) break;
+        }
         cca_update_deadline(c);
         if (m->insns >= c->due) {
             deadline_reached(c);

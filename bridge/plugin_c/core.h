@@ -43,20 +43,20 @@ struct cca_timer {
 };
 
 struct cca_core {
-    struct cca_machine *m;
+    struct cca_machine *m;       /* first what each block touches */
+    uint64_t deadline;           /* m->insns from which the block hook looks closer: `due`, or 0 while polling */
+    uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
+    uint64_t own_insns;
+    uint32_t block_insns;
+
+    bool stopped;                /* the block hook stopped the engine */
+    uint64_t due;                /* m->insns at which it does */
+    uint64_t slice_end;
     struct cca_engine *e;
     struct cca_core_config cfg;
     struct cca_exit exit;
     struct cca_mmu mmu;
     bool mmu_dirty;              /* a translation register was written since mmu was filled */
-
-    uint64_t deadline;           /* m->insns from which the block hook looks closer: `due`, or 0 while polling */
-    uint64_t due;                /* m->insns at which the block hook stops the engine */
-    bool stopped;                /* it did */
-    uint64_t slice_end;
-    uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
-    uint32_t block_insns;
-    uint64_t own_insns;
 
     bool fault_pending;          /* set by the fill hook */
     bool fault_mmio;             /* translated, but no RAM there */

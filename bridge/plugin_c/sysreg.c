@@ -38,10 +38,7 @@ static unsigned lowest_el(uint32_t encoding)
 static bool answer(struct cca_core *c, uint32_t encoding, unsigned rt, bool read, uint64_t value)
 {
     if (read) engine_set_x(c->e, rt, value);
-    if (!known_to_engine(c, encoding)) {
-        cca_give_back(c, engine_pc(c->e) + 4); /* the rest of the block is counted again as one of its own */
-        engine_set_pc(c->e, engine_pc(c->e) + 4);
-    }
+    if (!known_to_engine(c, encoding)) engine_set_pc(c->e, engine_pc(c->e) + 4);
     return true;
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.core import sysreg
 from tests.plugin._gic import (
     DIST,
     EOIR1,
@@ -15,9 +16,11 @@ from tests.plugin._gic import (
     ISPENDR,
     NONE,
     PMR,
+    REDIST,
     RPR,
     SGI1R,
     Gic,
+    Undefined,
 )
 
 PES = 3
@@ -124,3 +127,50 @@ def test_interrupts__are_neither_lost_nor_duplicated(routes: list[int], prioriti
             end(pe)
     assert not pending
     assert [gic.lines(pe) for pe in range(PES)] == [0] * PES
+
+
+ENCODINGS = [sysreg(3, op1, 12, crm, op2) for op1 in (0, 4, 6) for crm in range(8, 16) for op2 in range(8)] + [PMR]
+INTIDS = (0, 15, 16, 25, 31, 32, 40, 68, 69, 1019, 1020, 1023, 1024, 8191, 8192, 0xFF_FFFF)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_hostile_guests__reach_nothing_beyond_the_model(data: st.DataObject) -> None:
+    """Any access with any value: state stays within bounds (build with CCA_SANITIZE for the proof of the arrays)."""
+    gic = Gic.booted(mpidr=(0, 1), spis=37, list_registers=4)
+    values = st.one_of(
+        st.integers(0, 2**64 - 1),
+        st.sampled_from(INTIDS),
+        st.builds(lambda intid, top: intid | top << 32, st.sampled_from(INTIDS), st.integers(0, 2**32 - 1)),
+    )
+    for _ in range(40):
+        value, pe = data.draw(values), data.draw(st.integers(0, 1))
+        encoding = data.draw(st.sampled_from(ENCODINGS))
+        read = data.draw(st.booleans())
+        try:
+            match data.draw(st.integers(0, 4)):
+                case 0:
+                    state = data.draw(st.integers(0, 2))
+                    if read:
+                        gic.get(pe, encoding, state)
+                    else:
+                        gic.set(pe, encoding, value, state)
+                case 1:
+                    gic.ich(encoding, None if read else value)
+                case 2:
+                    gic.icv(encoding, None if read else value, pe)
+                case 3:
+                    size = data.draw(st.sampled_from((1, 2, 4, 8)))
+                    offset = data.draw(st.integers(0, 0x2_FFFF)) // size * size
+                    base = DIST if offset < 0x1_0000 else REDIST - 0x1_0000
+                    if read:
+                        gic.read(base + offset, size, secure=bool(value & 1))
+                    else:
+                        gic.write(base + offset, value, size, secure=bool(value >> 63))
+                case 4:
+                    gic.line(data.draw(st.integers(16, 68)), value & 1, pe)
+        except Undefined:
+            pass
+        assert gic.lines(pe) in (0, 1, 2)
+        assert gic.virtual_lines() in (0, 1, 2)
+        gic.maintenance()
