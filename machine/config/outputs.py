@@ -20,11 +20,15 @@ def check_outputs(machine: MachineFile, where: Callable[..., str], files: Iterab
         return
     inputs = {os.path.realpath(file): "the machine file" for file in files}
     inputs |= {os.path.realpath(path): key for path, key in _inputs(machine)}
+    written: dict[str, str] = {}
     for path, name in outputs:
         key = inputs.get(os.path.realpath(path))
         at = f"{where('devices', name, 'console')}: devices.{name}.console"
         if key is not None:
             raise ConfigError(f"{at}: {path} would be overwritten: it is {key}")
+        other = written.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise ConfigError(f"{at}: {path} is the output of devices.{other} already")
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
             raise ConfigError(f"{at}: {folder}: no such directory")
