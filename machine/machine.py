@@ -38,6 +38,7 @@ from rmm.rmm import Rmm
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
     from machine.config.types import Nvm
+    from machine.secure import SecureService
     from machine.trace import Tracer
     from rmm.protocols import RecInit
 
@@ -70,7 +71,7 @@ class Machine:
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
         self.images = images
-        self.symbols = Symbols(images)
+        self.symbols = Symbols(images, config.load)
         self.resets = 0
         self.turn_end = 0
         self._cores: list[Core] = []
@@ -104,10 +105,14 @@ class Machine:
             self.memory.write(config.boot.info, host_info(self, self.images.realms))
         self.pes = [Pe(i, mpidr) for i, mpidr in enumerate(config.cpu.affinities)]
         self.pe = self.pes[0]
-        self.power_on(self.pe, self.images.entry, 0)
-        for number, value in registers(config).items():
-            self.pe.normal.set_x(number, [value])
-        self.running = self.pe.normal
+        self.running: Core | None = None
+        self._host = self._firmware if config.boot.host == "firmware" else self._vmm
+        if config.boot.host == "firmware":
+            self.power_on(self.pe, self.images.entry, 0)
+            for number, value in registers(config).items():
+                self.pe.normal.set_x(number, [value])
+            self.running = self.pe.normal
+        self.secure = self._secure_service()
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -171,6 +176,7 @@ class Machine:
             seed=config.cpu.seed + pe.index,
             hafdbs=self.hafdbs,
             semihosting=config.semihosting,
+            pmu=config.rmm.features.pmu_counters if config.cpu.features.pmu else None,
         )
         self.present_ids(core)
         if config.cpu.features.sve:
@@ -184,11 +190,13 @@ class Machine:
     def begin_turn(self, pe: Pe) -> None:
         """Gives a PE its quantum; alone it runs until Python wants to look at signals."""
         self.pe = pe
-        self.running = pe.normal
+        self.running = pe.core
+        self.begin_slice(alone=sum(other.on for other in self.pes) == 1)
+
+    def begin_slice(self, *, alone: bool) -> None:
         self.poll()
         self.attached.poll()
         self.alarms.run_due()
-        alone = sum(other.on for other in self.pes) == 1
         self.turn_end = self.board.insns + (SLICE if alone else self.config.cpu.quantum)
         self.board.end_turn_at(self.turn_end)
         self.bound_turn()
@@ -198,6 +206,16 @@ class Machine:
         alarm = self.alarms.next_at()
         if alarm is not None and alarm < self.turn_end:
             self.board.end_turn_at(alarm)
+
+    def _secure_service(self) -> SecureService | None:
+        secure, entry = self.config.secure, self.images.secure
+        if secure is None or entry is None:
+            return None
+        from uuid import UUID
+
+        from machine.secure import SecureService
+
+        return SecureService(self, entry, UUID(secure.uuid).bytes)
 
     def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
         """Gives a context the machine's ID registers; a realm's are masked by the RMM."""
@@ -209,7 +227,7 @@ class Machine:
 
         values = id_registers(engine, config.cpu.features, config.cpu.pa_bits)
         if realm is not None:
-            values = realm_id_registers(values, sve=realm.sve_vq is not None)
+            values = realm_id_registers(values, sve=realm.sve_vq is not None, pmu=realm.pmu_counters is not None)
         shown = {ID_REGISTERS[name]: value for name, value in values.items()}
         for low in range(128):
             encoding = 0xC000 | low
@@ -258,7 +276,9 @@ class Machine:
         try:
             while True:
                 try:
-                    run_machine(self)
+                    if self.secure is not None:
+                        self.secure.boot()
+                    self._host()
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
@@ -275,10 +295,32 @@ class Machine:
                 console.flush()
             self.attached.stop()
 
+    def _firmware(self) -> None:
+        run_machine(self)
+
+    def _vmm(self) -> None:
+        from machine.vmm.host import run_vmm
+
+        run_vmm(self)
+
     def close(self) -> None:
         for core in self._cores:
             core.close()
         self._cores.clear()
+
+    def skip_time(self) -> bool:
+        """Lets time go on to the next timer edge of any context; False when no timer is armed."""
+        clock, now = self.config.clock, self.board.insns
+        edges = []
+        for core in self._cores:
+            cntp_ctl, cntp_cval, cntv_ctl, cntv_cval = core.timers()
+            for control, ticks in ((cntp_ctl, cntp_cval), (cntv_ctl, cntv_cval)):
+                if control & 7 == 1:  # ENABLE, neither IMASK nor ISTATUS
+                    edges.append(-(-ticks * clock.rate // clock.cntfrq))
+        if not edges:
+            return False
+        self.board.skip_to(max(now, min(edges)))
+        return True
 
     @property
     def cores(self) -> Sequence[Core]:

@@ -101,5 +101,7 @@ def _summary(config: MachineConfig, images: Any) -> str:
             f"realm {realm.realm.name}: {size_text(realm.size)} image at IPA {address_text(realm.base)}, "
             f"{ram} RAM, {recs} REC{'s' if recs > 1 else ''}"
         )
+    if images.secure is not None:
+        lines.append(f"service starts at {address_text(images.secure)}, EL1, secure world")
     lines.append(f"starts at {address_text(images.entry)}, EL{config.boot.el}, {config.boot.world} world")
     return "".join(f"  {line}\n" for line in lines)

@@ -125,7 +125,8 @@ def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
         raise TimeoutError
 
     def beat() -> None:
-        progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {machine.running.name}")
+        name = machine.running.name if machine.running is not None else "the host"
+        progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {name}")
 
     machine.poll = beat
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None

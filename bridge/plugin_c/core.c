@@ -117,9 +117,12 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     for (unsigned i = 0; i < 128; i++)
         c->id[i] = engine_sysreg(c->e, CCA_SYSREG(3, 0, 0, i >> 3, i & 7));
     c->id[5] = config->mpidr;
+    engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 5), config->mpidr); /* VMPIDR_EL2 resets to MPIDR_EL1 */
+    engine_set_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 2), 3ull << 20);   /* CPACR_EL1.FPEN: what resets is UNKNOWN */
     /* HCR_EL2 = API, APK, RW: what else the context asks for is emulated here, not by the engine */
     engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 1, 1, 0), (3ull << 40) | (1ull << 31));
     engine_set_pstate(c->e, config->el == 2 ? 0x3C9 : 0x3C5);
+    cca_pmu_reset(c);
     m->cores[m->ncores++] = c;
     return c;
 }
@@ -151,7 +154,7 @@ const char *cca_core_error(cca_core *c)
 void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
 {
     cca_machine *m = c->m;
-    if (m->insns >= c->deadline) { /* stops before this block: it is not counted */
+    if (m->insns >= c->block_deadline && !cca_pmu_block(c)) { /* stops before this block: it is not counted */
         c->block_insns = 0;
         engine_stop(c->e);
         return;
@@ -182,6 +185,9 @@ static void deadline_reached(cca_core *c)
         int asserted = cca_timers_asserted(c);
         c->timer_seen[0] = asserted & 1;
         c->timer_seen[1] = (asserted & 2) != 0;
+        cca_leave(c, CCA_EXIT_TIMER);
+    } else if (c->cfg.irq_exits && cca_pmu_fires(c)) {
+        c->pmu.seen = true;
         cca_leave(c, CCA_EXIT_TIMER);
     } else if (m->insns >= m->limit) {
         cca_leave(c, CCA_EXIT_LIMIT);
@@ -284,19 +290,24 @@ void cca_set_pstate(cca_core *c, uint32_t pstate)
 
 uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding)
 {
-    return engine_sysreg(c->e, encoding & 0xFFFF);
+    uint64_t value;
+    if (cca_pmu_peek(c, encoding & 0xFFFF, &value)) return value;
+    return engine_sysreg(c->e, encoding & 0xFFFF) | cca_stored(c, encoding & 0xFFFF);
 }
 
 int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
 {
+    cca_store(c, encoding & 0xFFFF, value);
     c->mmu_dirty = true;
     c->flush_pending = true;
+    if (cca_pmu_poke(c, encoding & 0xFFFF, value)) return 0;
     return engine_set_sysreg(c->e, encoding & 0xFFFF, value) ? 0 : -1;
 }
 
 void cca_set_id(cca_core *c, uint32_t encoding, uint64_t value)
 {
     c->id[encoding & 127] = value;
+    if ((encoding & 127) == 0) engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 0), value); /* VPIDR_EL2 */
 }
 
 uint64_t cca_engine_id(cca_core *c, uint32_t encoding)

@@ -29,8 +29,23 @@ struct cca_filter {
     uint64_t words[CCA_FILTER_BITS / 64];
 };
 
+/* The smallest naturally aligned power of two that covers what was added to it; none while mask is 0. */
+struct cca_span {
+    uint64_t base, mask;
+};
+
 struct cca_timer {
     uint64_t ctl, cval;
+};
+
+struct cca_pmu {
+    uint64_t mark;               /* own_insns up to which the counters stand */
+    uint64_t count[32];          /* PMEVCNTR0 to 30, PMCCNTR */
+    uint32_t type[32];           /* PMEVTYPER0 to 30, PMCCFILTR */
+    uint32_t pmcr, enabled, inten, ovs, userenr, selected, mdcr;
+    unsigned el;                 /* since mark */
+    bool by_el;                  /* what counts depends on the exception level: each block is looked at */
+    bool seen;                   /* the interrupt asserted has ended a run */
 };
 
 struct cca_core {
@@ -42,6 +57,7 @@ struct cca_core {
     bool mmu_dirty;              /* a translation register was written since mmu was filled */
 
     uint64_t deadline;           /* m->insns at which the block hook stops the engine */
+    uint64_t block_deadline;     /* the same, or 0 where the PMU must see each block */
     uint64_t slice_end;
     uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
     uint32_t block_insns;
@@ -64,11 +80,14 @@ struct cca_core {
     struct cca_timer cntp, cntv, cnthp, cnthv;
     uint64_t cntvoff;
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
+    struct cca_pmu pmu;
 
+    uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
 
     struct cca_filter tlb_pages, code_pages;
+    struct cca_span large[2];    /* by half of the address space: where TLB entries are cut from larger pages */
     bool flush_pending, drop_all_pending;
     uint64_t drop_pages[CCA_PENDING_PAGES];
     unsigned ndrop;
@@ -94,6 +113,19 @@ bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t
 bool cca_skip_to_timer(struct cca_core *c);           /* WFI: advance time to the next deadline */
 void cca_give_back(struct cca_core *c, uint64_t pc);  /* uncount what of the block did not run */
 
+/* pmu.c */
+void cca_pmu_reset(struct cca_core *c);
+/* One access, privilege checked; false where the engine shall raise the trap, or it is none of the PMU's. */
+bool cca_pmu_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out);
+/* 0, or the level that PMUSERENR_EL0 or MDCR_EL2 traps an access to. */
+unsigned cca_pmu_trap(const struct cca_core *c, uint32_t encoding, unsigned el, bool read);
+/* From outside the guest, with all rights; false for a register that the PMU does not hold. */
+bool cca_pmu_peek(struct cca_core *c, uint32_t encoding, uint64_t *out);
+bool cca_pmu_poke(struct cca_core *c, uint32_t encoding, uint64_t value);
+bool cca_pmu_fires(struct cca_core *c);               /* asserted, and no run has ended for it */
+uint64_t cca_pmu_deadline(struct cca_core *c, uint64_t deadline);
+bool cca_pmu_block(struct cca_core *c);               /* at a block's start: whether it shall run */
+
 /* exception.c */
 void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr, bool has_far, uint64_t far);
 void cca_take_undef(struct cca_core *c, uint64_t pc);
@@ -109,8 +141,14 @@ bool cca_filter_has(const struct cca_filter *f, uint64_t pa);
 void cca_flush_now(struct cca_core *c);
 void cca_apply_pending(struct cca_core *c);
 void cca_flush_siblings(struct cca_core *c);
+void cca_large_page(struct cca_core *c, uint64_t va, uint64_t size); /* an entry was cut from a page of this size */
+void cca_flush_large(struct cca_core *c, uint64_t va);               /* TLBI by address, which may be of such a page */
 void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
 void cca_drop_all_code_everywhere(struct cca_machine *m);
+
+/* sysreg.c: the bits of a register that the engine drops and the plugin keeps */
+uint64_t cca_stored(struct cca_core *c, uint32_t encoding);
+void cca_store(struct cca_core *c, uint32_t encoding, uint64_t value);
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);

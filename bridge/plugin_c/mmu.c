@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The fill callback: from a TLB miss of the engine to a translation, a fault or a device access. */
 #include "core.h"
+#include "traps.h"
 
 #include <string.h>
 
@@ -19,10 +20,17 @@ void cca_refresh_mmu(struct cca_core *c)
     u->tcr_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 0, 2));
     u->ttbr0_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 0, 0));
     u->mair_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 10, 2, 0));
-    u->vttbr = c->cfg.vttbr;
-    u->vtcr = c->cfg.vtcr;
-    u->hcr_el2 = c->cfg.hcr;
-    u->s2_enabled = c->cfg.stage2 != 0;
+    if (c->cfg.el == 2) { /* EL2 is emulated too: its registers say what EL1&0 is under */
+        u->hcr_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 1, 1, 0)) | c->hcr_beyond;
+        u->vttbr = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 1, 0));
+        u->vtcr = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 1, 2));
+        u->s2_enabled = (u->hcr_el2 & (HCR_VM | HCR_DC)) && (u->hcr_el2 & HCR_HOST) != HCR_HOST;
+    } else {
+        u->vttbr = c->cfg.vttbr;
+        u->vtcr = c->cfg.vtcr;
+        u->hcr_el2 = c->cfg.hcr;
+        u->s2_enabled = c->cfg.stage2 != 0;
+    }
     u->pas = (uint8_t)c->cfg.pas;
     u->realm = c->cfg.pas == CCA_PAS_REALM;
     u->pa_bits = (uint8_t)c->cfg.pa_bits;
@@ -79,6 +87,7 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     if (access == CCA_FETCH) cca_filter_add(&c->code_pages, page);
     *prot = entry_prot(x.prot, access, cca_filter_has(&c->code_pages, page));
     cca_filter_add(&c->tlb_pages, page);
+    if (x.page > 4096) cca_large_page(c, va, x.page);
     return true;
 }
 

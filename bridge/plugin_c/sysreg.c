@@ -3,12 +3,13 @@
  * MRS, MSR and SYS as the machine wants them, ahead of the engine. Whatever is not answered here the engine does
  * itself, its access checks included: the hook comes before those, so privilege is looked at first.
  */
-#include "core.h"
+#include "traps.h"
 
 #include <string.h>
 
-#define HCR_E2H (1ull << 34)
 #define NZCV_Z (1u << 30)
+
+#define HCR_EL2 CCA_SYSREG(3, 4, 1, 1, 0)
 
 enum known { UNSEEN = 0, KNOWN = 1, UNKNOWN = 2 };
 
@@ -93,6 +94,8 @@ static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, un
         if (el < lowest_el(encoding)) return false;
         c->fetch_page = NULL;
         if (crm == 3 || crm == 0) cca_flush_siblings(c);
+        if ((op1 == 0 && (encoding & 1)) || (op1 == 4 && (encoding & 3) == 1 && crm != 0 && crm != 4))
+            cca_flush_large(c, (uint64_t)((int64_t)(va << 20) >> 8));
         return false;
     }
     if (crn != 7) return false;
@@ -122,6 +125,44 @@ static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, un
     return false;
 }
 
+uint64_t cca_stored(struct cca_core *c, uint32_t encoding)
+{
+    return encoding == HCR_EL2 ? c->hcr_beyond : 0;
+}
+
+void cca_store(struct cca_core *c, uint32_t encoding, uint64_t value)
+{
+    if (encoding == HCR_EL2) c->hcr_beyond = value & (HCR_TERR | HCR_TEA | HCR_FWB | HCR_GPF);
+}
+
+static bool hcr_access(struct cca_core *c, unsigned rt, bool read, uint64_t value)
+{
+    if (read) return answer(c, HCR_EL2, rt, true, engine_sysreg(c->e, HCR_EL2) | c->hcr_beyond);
+    cca_store(c, HCR_EL2, value);
+    c->mmu_dirty = true;
+    if (value & HCR_E2H) { /* RES0 without FEAT_VHE */
+        engine_set_sysreg(c->e, HCR_EL2, value & ~HCR_E2H);
+        return answer(c, HCR_EL2, rt, false, 0);
+    }
+    return false;
+}
+
+/* HCR_EL2.TID3 and, for REVIDR_EL1, TID1. */
+static bool id_trapped(struct cca_core *c, uint32_t encoding)
+{
+    uint64_t hcr = cca_hcr(c);
+    if (encoding == CCA_SYSREG(3, 0, 0, 0, 6)) return hcr & HCR_TID1;
+    return (encoding & 127) >= 8 && (hcr & HCR_TID3);
+}
+
+/* What a guest of the host sees: MIDR_EL1 is VPIDR_EL2 and MPIDR_EL1 is VMPIDR_EL2. */
+static uint64_t virtual_id(struct cca_core *c, uint32_t encoding)
+{
+    if (encoding == CCA_SYSREG(3, 0, 0, 0, 0)) return engine_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 0));
+    if (encoding == CCA_SYSREG(3, 0, 0, 0, 5)) return engine_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 5));
+    return c->id[encoding & 127];
+}
+
 bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint64_t value)
 {
     unsigned el = (engine_pstate(c->e) >> 2) & 3;
@@ -131,9 +172,12 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
     if (op0 != 3 || el < lowest_el(encoding)) return false;
 
     if (crn == 0 && ((encoding >> 11) & 7) == 0) {
-        if (!read) return false;
-        return answer(c, encoding, rt, true, c->id[encoding & 127]);
+        if (!read || (el == 1 && id_trapped(c, encoding))) return false; /* the engine raises the trap */
+        bool guest = el == 1 && c->cfg.el == 2;
+        return answer(c, encoding, rt, true, guest ? virtual_id(c, encoding) : c->id[encoding & 127]);
     }
+    uint64_t counted;
+    if (cca_pmu_sysreg(c, encoding, el, read, value, &counted)) return answer(c, encoding, rt, read, counted);
     if (crn == 14) {
         uint64_t out = 0;
         if (el == 0) { /* CNTKCTL_EL1 decides; where it forbids, the engine raises the trap */
@@ -153,16 +197,8 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
         engine_set_nzcv(c->e, present ? 0 : NZCV_Z);
         return true;
     }
-    if (read && encoding == CCA_SYSREG(3, 3, 9, 13, 0)) { /* PMCCNTR_EL0: never the host's time */
-        uint64_t user = engine_sysreg(c->e, CCA_SYSREG(3, 3, 9, 14, 0)); /* PMUSERENR_EL0: EN, CR */
-        if (el == 0 && !(user & 5)) return false;
-        return answer(c, encoding, rt, true, cca_now(c));
-    }
+    if (encoding == HCR_EL2) return hcr_access(c, rt, read, value);
     if (!read) {
-        if (encoding == CCA_SYSREG(3, 4, 1, 1, 0) && (value & HCR_E2H)) { /* RES0 without FEAT_VHE */
-            engine_set_sysreg(c->e, encoding, value & ~HCR_E2H);
-            return answer(c, encoding, rt, false, 0);
-        }
         if (is_translation_register(encoding)) {
             c->mmu_dirty = true;
             return false;

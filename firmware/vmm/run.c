@@ -41,9 +41,19 @@ static int stuck(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t ip
     return 0;
 }
 
+/* The machine file wants the page gone, and the realm reaches for it. */
+static int evicted(struct vmm_realm *realm, uint64_t ipa)
+{
+    print("host: realm %u reaches for IPA 0x%lx, which was evicted\n", realm->index, ipa);
+    stop(realm, VMM_STUCK);
+    return 0;
+}
+
 static int protected_fault(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t ipa)
 {
     uint64_t *page = realm_page(realm, ipa);
+    if (behaviour_keeps(realm, ipa))
+        return evicted(realm, ipa);
     if (!page || page_state(*page) != PAGE_NONE)
         return stuck(realm, rec, ipa);
     uint64_t data = granule_take();
@@ -54,7 +64,7 @@ static int protected_fault(struct vmm_realm *realm, const struct vmm_rec *rec, u
     return 1;
 }
 
-static int mmio(struct vmm_realm *realm, struct rmi_rec_run *run, uint64_t offset)
+static int emulate(struct vmm_realm *realm, struct rmi_rec_run *run, uint64_t offset)
 {
     uint64_t esr = run->exit.esr;
     realm->mmio++;
@@ -70,9 +80,24 @@ static int mmio(struct vmm_realm *realm, struct rmi_rec_run *run, uint64_t offse
     return 1;
 }
 
-static int unprotected_fault(struct vmm_realm *realm, struct rmi_rec_run *run, uint64_t ipa)
+/* An access to a device, whether there is one or not. */
+static int mmio(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t ipa)
+{
+    struct rmi_rec_run *run = rec->run;
+    uint64_t device = ipa & ~realm->shared_bit;
+    if (behave(realm, CCAB_BEHAVE_IGNORE_MMIO, device))
+        return stuck(realm, rec, ipa);
+    if (device == CCAB_UART_IPA && run->exit.esr & ISS_ISV && !behave(realm, CCAB_BEHAVE_INJECT_SEA, device))
+        return emulate(realm, run, run->exit.far & 0xfff);
+    run->enter.flags = RMI_REC_ENTER_FLAG_INJECT_SEA;
+    return 1;
+}
+
+static int unprotected_fault(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t ipa)
 {
     uint64_t *page = realm_page(realm, ipa);
+    if (behaviour_keeps(realm, ipa))
+        return evicted(realm, ipa);
     if (page && (page_state(*page) == PAGE_EMPTY || page_state(*page) == PAGE_SHARED)) {
         if (page_state(*page) == PAGE_EMPTY)
             *page = pool_take(1) | PAGE_SHARED;
@@ -80,10 +105,7 @@ static int unprotected_fault(struct vmm_realm *realm, struct rmi_rec_run *run, u
         *page = page_pa(*page) | PAGE_MAPPED;
         return 1;
     }
-    if ((ipa & ~realm->shared_bit) == CCAB_UART_IPA && run->exit.esr & ISS_ISV)
-        return mmio(realm, run, run->exit.far & 0xfff);
-    run->enter.flags = RMI_REC_ENTER_FLAG_INJECT_SEA;
-    return 1;
+    return mmio(realm, rec, ipa);
 }
 
 static int sync_exit(struct vmm_realm *realm, struct vmm_rec *rec)
@@ -95,7 +117,7 @@ static int sync_exit(struct vmm_realm *realm, struct vmm_rec *rec)
     case EC_IABORT_LOWER:
         realm->faults++;
         if (ipa & realm->shared_bit)
-            return unprotected_fault(realm, run, ipa);
+            return unprotected_fault(realm, rec, ipa);
         return protected_fault(realm, rec, ipa);
     case EC_WFX:
         return 0;
@@ -117,17 +139,39 @@ static struct vmm_rec *rec_by_mpidr(struct vmm_realm *realm, uint64_t mpidr)
     return index < realm->info->recs ? &realm->recs[index] : 0;
 }
 
+/* The REC is off, unless another PE's REC has turned it on again since it came out. */
+static void off(struct vmm_realm *realm, struct vmm_rec *rec)
+{
+    rec->on = rec->restart;
+    rec->restart = 0;
+    if (!rec->on && !others_on(realm, rec)) {
+        print("host: realm %u: its last REC is off\n", realm->index);
+        stop(realm, VMM_STUCK);
+    }
+}
+
+static int cpu_on(struct vmm_realm *realm, struct vmm_rec *rec, struct vmm_rec *target)
+{
+    if (behave(realm, CCAB_BEHAVE_DENY_CPU_ON, (uint64_t)(target - realm->recs))) {
+        /* INPUT where the target was on already: the caller is told so, and not that it was denied. */
+        uint64_t status = rmi_psci_complete(rec->rec, target->rec, (uint64_t)PSCI_DENIED);
+        if (status != RMI_SUCCESS && RMI_STATUS(status) != RMI_ERROR_INPUT)
+            vmm_fail("RMI_PSCI_COMPLETE", status);
+        return 1;
+    }
+    must("RMI_PSCI_COMPLETE", rmi_psci_complete(rec->rec, target->rec, PSCI_SUCCESS));
+    target->restart = vmm_pes > 1 && target->on;
+    target->on = 1;
+    return 1;
+}
+
 static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
 {
     const uint64_t *gprs = rec->run->exit.gprs;
     struct vmm_rec *target;
     switch (gprs[0]) {
     case SMC_PSCI_CPU_OFF:
-        rec->on = 0;
-        if (!others_on(realm, rec)) {
-            print("host: realm %u: its last REC is off\n", realm->index);
-            stop(realm, VMM_STUCK);
-        }
+        off(realm, rec);
         return 0;
     case SMC_PSCI_CPU_ON:
     case SMC_PSCI_CPU_ON_32:
@@ -139,9 +183,9 @@ static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
             stop(realm, VMM_STUCK);
             return 0;
         }
-        must("RMI_PSCI_COMPLETE", rmi_psci_complete(rec->rec, target->rec, PSCI_SUCCESS));
         if (gprs[0] == SMC_PSCI_CPU_ON || gprs[0] == SMC_PSCI_CPU_ON_32)
-            target->on = 1;
+            return cpu_on(realm, rec, target);
+        must("RMI_PSCI_COMPLETE", rmi_psci_complete(rec->rec, target->rec, PSCI_SUCCESS));
         return 1;
     case SMC_PSCI_SYSTEM_OFF:
         stop(realm, 0);
@@ -216,6 +260,13 @@ static int ripas_exit(struct vmm_realm *realm, struct vmm_rec *rec)
         rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
         return 1;
     }
+    if (behave(realm, CCAB_BEHAVE_REJECT_RIPAS, base)) {
+        rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
+        return 1;
+    }
+    const struct ccab_behaviour *partial = behave(realm, CCAB_BEHAVE_PARTIAL_RIPAS, base);
+    if (partial && partial->argument < (top - base) / GRANULE)
+        top = base + partial->argument * GRANULE;
     while (base < top) {
         uint64_t done;
         uint64_t status = rmi_rtt_set_ripas(realm->rd, rec->rec, base, top, &done);
@@ -237,17 +288,23 @@ static int ripas_exit(struct vmm_realm *realm, struct vmm_rec *rec)
 
 /* ---- the loop ---- */
 
-int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
+/* How often a REC may come out before the next has its turn. */
+#define TURN 64
+
+#define INDEX_SYSTEM_OFF 1 /* of RMI_ERROR_REALM from REC_ENTER (rmm-abi.md §3.10) */
+
+static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
 {
     struct rmi_rec_run *run = rec->run;
-    run->enter.flags |= flags;
-    must("RMI_REC_ENTER", rmi_rec_enter(rec->rec, (uint64_t)run));
     realm->entries++;
     run->enter.flags = 0;
+    behaviour_evict(realm);
     switch (run->exit.exit_reason) {
     case RMI_EXIT_SYNC:
         return sync_exit(realm, rec);
     case RMI_EXIT_IRQ:
+        realm->pmu_exits += run->exit.pmu_ovf_status == RMI_PMU_OVERFLOW_ACTIVE;
+        return 1;
     case RMI_EXIT_FIQ:
         return 1;
     case RMI_EXIT_PSCI:
@@ -263,22 +320,54 @@ int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
     }
 }
 
-void realms_run(struct vmm_realm *realms, uint32_t count)
+static int runnable(const struct vmm_realm *realm, const struct vmm_rec *rec)
+{
+    vmm_lock();
+    int yes = !realm->done && rec->on;
+    vmm_unlock();
+    return yes;
+}
+
+int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
+{
+    rec->run->enter.flags |= flags;
+    uint64_t status = rmi_rec_enter(rec->rec, (uint64_t)rec->run);
+    vmm_lock();
+    int on = 0;
+    if (status == RMI_SUCCESS)
+        on = answer(realm, rec);
+    else if (vmm_pes > 1 && RMI_STATUS(status) == RMI_ERROR_REC)
+        off(realm, rec); /* CPU_ON came while the REC was on, and it went off later */
+    else if (vmm_pes == 1 || RMI_STATUS(status) != RMI_ERROR_REALM || RMI_INDEX(status) != INDEX_SYSTEM_OFF)
+        vmm_fail("RMI_REC_ENTER", status);
+    vmm_unlock();
+    return on;
+}
+
+void realms_run_on(struct vmm_realm *realms, uint32_t count, uint32_t pe, uint32_t pes)
 {
     for (;;) {
-        uint64_t on = 0;
+        uint64_t on = 0, own = 0;
+        vmm_lock();
         for (uint32_t i = 0; i < count; i++)
-            for (uint32_t j = 0; !realms[i].done && j < realms[i].info->recs; j++)
+            for (uint32_t j = 0; !realms[i].done && j < realms[i].info->recs; j++) {
                 on += realms[i].recs[j].on;
+                own += realms[i].recs[j].on && j % pes == pe;
+            }
+        vmm_unlock();
         if (!on)
             return;
+        if (!own) /* another PE may turn a REC of this one on */
+            __asm__ volatile("wfe" ::: "memory");
         /* Alone, a REC may sleep until its timer; among others it must not keep the PE. */
-        uint64_t flags = on > 1 ? RMI_REC_ENTER_FLAG_TRAP_WFI : 0;
+        uint64_t flags = own > 1 ? RMI_REC_ENTER_FLAG_TRAP_WFI : 0;
         for (uint32_t i = 0; i < count; i++) {
             struct vmm_realm *realm = &realms[i];
-            for (uint32_t j = 0; j < realm->info->recs; j++)
-                while (!realm->done && realm->recs[j].on && rec_step(realm, &realm->recs[j], flags))
+            for (uint32_t j = pe; j < realm->info->recs; j += pes) {
+                struct vmm_rec *rec = &realm->recs[j];
+                for (unsigned left = TURN; left && runnable(realm, rec) && rec_step(realm, rec, flags); left--)
                     ;
+            }
         }
     }
 }

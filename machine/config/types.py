@@ -35,6 +35,10 @@ class CpuFeatures(_Block, frozen=True):
     pan: Annotated[bool, Meta(description="Privileged access never (FEAT_PAN).")] = True
     crypto: Annotated[bool, Meta(description="AES, PMULL, SHA-1, SHA-256, SHA-512, SHA-3 instructions.")] = True
     fp16: Annotated[bool, Meta(description="Half-precision arithmetic (FEAT_FP16).")] = True
+    pmu: Annotated[
+        bool,
+        Meta(description="PMU (FEAT_PMUv3p7) with `rmm.features.pmu_counters`; a cycle is an instruction."),
+    ] = False
 
 
 class Cpu(_Block, frozen=True):
@@ -351,6 +355,13 @@ Register = Annotated[str, Meta(pattern=r"^x([0-9]|[12][0-9]|30)$")]
 class Boot(_Block, frozen=True):
     """How the first PE starts."""
 
+    host: Annotated[
+        Literal["firmware", "vmm"],
+        Meta(
+            description="Who builds and runs the realms: aarch64 `firmware` at NS-EL2, or the Python `vmm` in KVM's "
+            "and kvmtool's role (docs/vmm.md)."
+        ),
+    ] = "firmware"
     world: Annotated[Literal["normal", "secure"], Meta(description="World that PE 0 starts in.")] = "normal"
     el: Annotated[Literal[1, 2], Meta(description="Exception level that it starts at, MMU off.")] = 2
     entry: Annotated[
@@ -373,6 +384,28 @@ class Boot(_Block, frozen=True):
     stage: Annotated[
         Address | None, Meta(description="Where the machine leaves the realm images for the host to take.")
     ] = None
+
+
+class Secure(_Block, frozen=True):
+    """The Secure world: one service at S-EL1, which the monitor offers to the Normal world by FF-A 1.1.
+
+    It runs before the Normal world, until FFA_MSG_WAIT (docs/secure-world.md).
+    """
+
+    entry: Annotated[
+        int | str | None,
+        Meta(
+            description="First instruction, MMU off: an address, `NAME` (entry point of that load) or `NAME:SYMBOL`. "
+            "By default the entry point of the one ELF loaded for the secure world."
+        ),
+    ] = None
+    uuid: Annotated[
+        str,
+        Meta(
+            description="UUID of the service, by which FFA_PARTITION_INFO_GET finds it.",
+            pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        ),
+    ] = "cca5ec0e-0001-4000-8000-000000000001"
 
 
 class Realm(_Block, frozen=True):
@@ -413,6 +446,13 @@ class Realm(_Block, frozen=True):
             "The RMM refuses more than it offers (`rmm.features.sve`, `sve_vl`).",
         ),
     ] = 0
+    pmu: Annotated[
+        Annotated[int, Meta(ge=0, le=31)] | None,
+        Meta(
+            description="PMU event counters that the host asks for; none for a realm without a PMU. "
+            "The RMM refuses more than it offers (`rmm.features.pmu`, `pmu_counters`).",
+        ),
+    ] = None
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
@@ -440,8 +480,8 @@ class RmmFeatures(_Block, frozen=True):
     sve_vl: Annotated[int, Meta(ge=0, le=15, description="Longest vector: (sve_vl + 1) × 128 bits.")] = 0
     num_bps: Annotated[int, Meta(ge=1, le=15, description="NUM_BPS: breakpoints minus 1.")] = 1
     num_wps: Annotated[int, Meta(ge=1, le=15, description="NUM_WPS: watchpoints minus 1.")] = 1
-    pmu: Annotated[bool, Meta(description="Performance monitors for realms.")] = False
-    pmu_counters: Annotated[int, Meta(ge=0, le=31, description="PMU event counters.")] = 0
+    pmu: Annotated[bool, Meta(description="Performance monitors for realms; needs `cpu.features.pmu`.")] = False
+    pmu_counters: Annotated[int, Meta(ge=0, le=31, description="PMU event counters of a PE.")] = 6
     sha256: Annotated[bool, Meta(description="Measurements by SHA-256.")] = True
     sha512: Annotated[bool, Meta(description="Measurements by SHA-512.")] = True
     list_registers: Annotated[int, Meta(ge=1, le=16, description="GICv3 list registers.")] = 4
@@ -454,6 +494,77 @@ class Rmm(_Block, frozen=True):
     """The Realm Management Monitor."""
 
     features: RmmFeatures = field(default_factory=RmmFeatures)
+
+
+class _Behaviour(_Block, frozen=True, kw_only=True, tag_field="type"):
+    """What all behaviours of the host have."""
+
+    realm: Annotated[str | None, Meta(description="Name of the realm that meets it; by default every realm.")] = None
+    after: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="Occasions that pass before the first.")] = 0
+    times: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="Occasions that it is met at; 0 for all.")] = 0
+
+
+class RejectRipas(_Behaviour, frozen=True, kw_only=True, tag="reject-ripas"):
+    """The host makes no RIPAS change that the realm asks for, and answers REJECT.
+
+    Of a change to EMPTY the realm sees that it went no page far: REJECT concerns RAM only (rmm-abi.md §4.7)."""
+
+
+class PartialRipas(_Behaviour, frozen=True, kw_only=True, tag="partial-ripas"):
+    """The host makes the first pages of each RIPAS change only; the realm must ask again for the rest."""
+
+    pages: Annotated[int, Meta(ge=1, le=1 << 36, description="Pages of 4K that it changes at a time.")] = 1
+
+
+class DenyCpuOn(_Behaviour, frozen=True, kw_only=True, tag="deny-cpu-on"):
+    """The host answers PSCI_CPU_ON by RMI_PSCI_COMPLETE with PSCI_DENIED (rmm-abi.md §3.22)."""
+
+    rec: Annotated[int | None, Meta(description="REC that may not start; by default any.")] = None
+
+
+class Evict(_Behaviour, frozen=True, kw_only=True, tag="evict"):
+    """The host takes a page from the realm: destroys its DATA granule, or unmaps it when it is shared."""
+
+    ipa: Annotated[Address, Meta(description="Page of the realm's RAM; of its shared alias in the upper half.")]
+    after: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="REC exits of the realm before the first.")] = 0
+    times: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="How often; 0: at each exit while it is there.")] = 1
+    then: Annotated[
+        Literal["remap", "report"],
+        Meta(
+            description="At the next access: `remap` supplies the page again (a DATA granule of unknown content, "
+            "which does not make DESTROYED memory RAM), `report` says so and ends the realm with exit code 91."
+        ),
+    ] = "remap"
+
+
+class InjectSea(_Behaviour, frozen=True, kw_only=True, tag="inject-sea"):
+    """The host answers the realm's MMIO by a synchronous external abort (INJECT_SEA, rmm-abi.md §7.1)."""
+
+    ipa: Annotated[Address | None, Meta(description="Page of the device, without the shared bit; any by default.")] = (
+        None
+    )
+
+
+class IgnoreMmio(_Behaviour, frozen=True, kw_only=True, tag="ignore-mmio"):
+    """The host enters the REC again without having emulated its MMIO: the access exits anew.
+
+    A REC that does so 8 times on end, and alone, counts as stuck: its realm ends with exit code 91."""
+
+    ipa: Annotated[Address | None, Meta(description="Page of the device, without the shared bit; any by default.")] = (
+        None
+    )
+
+
+Behaviour = RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio
+
+
+class Host(_Block, frozen=True):
+    """How the shipped host firmware treats its realms. It reads this from the host information block."""
+
+    behaviour: Annotated[
+        list[Behaviour],
+        Meta(description="What it does that a kind host would not, to try the realms' error paths.", max_length=16),
+    ] = []
 
 
 class Limits(_Block, frozen=True):
@@ -495,7 +606,9 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     ] = None
     load: Annotated[dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)] = {}
     boot: Boot = field(default_factory=Boot)
+    secure: Annotated[Secure | None, Meta(description="Service of the Secure world.")] = None
     realms: Annotated[list[Realm], Meta(description="Realms for the host to build.", max_length=64)] = []
+    host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)
     semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = True

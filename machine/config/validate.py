@@ -17,7 +17,7 @@ from machine.gpt import GRANULE, bytes_needed
 
 from .consoles import Stdin, Tcp, Unix, parse_input, parse_output
 from .scalars import address_text, size_text, span_text
-from .types import Boot, Flash, Gicv3, MachineFile, Ns16550, Nvm, Pl011, Realm
+from .types import Boot, DenyCpuOn, Evict, Flash, Gicv3, IgnoreMmio, InjectSea, MachineFile, Ns16550, Nvm, Pl011, Realm
 from .windows import windows, wires
 
 Where = Callable[..., str]
@@ -49,9 +49,12 @@ def validate(machine: MachineFile, where: Where) -> None:
     _cpu(machine, where)
     _devices(machine, where)
     _boot(machine, where)
+    _secure(machine, where)
     _rmm(machine, where)
     for index, realm in enumerate(machine.realms):
         _realm(machine, realm, index, where)
+    for index in range(len(machine.host.behaviour)):
+        _behaviour(machine, index, where)
 
 
 def gpt_ranges(machine: MachineFile) -> list[tuple[int, int, int]]:
@@ -258,21 +261,7 @@ def _boot(machine: MachineFile, where: Where) -> None:
     pas = WORLD_PAS[boot.world]
     if boot.world == "secure" and boot.el == 2:
         raise ConfigError(f"{where('boot', 'el')}: boot.el: the secure world starts at EL1, got 2")
-    if isinstance(boot.entry, int):
-        at = where("boot", "entry")
-        if boot.entry % 4:
-            raise ConfigError(f"{at}: boot.entry: expected a multiple of 4, got {boot.entry:#x}")
-        if boot.entry < 0 or region_of(machine, boot.entry, 4, pas) is None:
-            reason = outside(machine, boot.entry, 4, pas)
-            raise ConfigError(f"{at}: boot.entry: {address_text(boot.entry)} {reason}")
-    elif boot.entry is not None:
-        name = boot.entry.partition(":")[0]
-        if name not in machine.load:
-            hint = did_you_mean(name, list(machine.load))
-            raise ConfigError(
-                f"{where('boot', 'entry')}: boot.entry: expected an address, a load or LOAD:SYMBOL; "
-                f"there is no load `{name}`{hint}"
-            )
+    _entry(machine, "boot", boot.entry, pas, where)
     if machine.load or machine.realms:
         _needs(machine, boot, where)
     for area in boot_areas(boot):
@@ -284,6 +273,32 @@ def _boot(machine: MachineFile, where: Where) -> None:
             reason = outside(machine, area.base, area.size, PAS.NON_SECURE)
             raise ConfigError(f"{where(*area.path)}: {area.name}: {_span(area)} {reason}")
     disjoint(boot_areas(boot), where)
+
+
+def _entry(machine: MachineFile, block: str, entry: int | str | None, pas: PAS, where: Where) -> None:
+    at = f"{where(block, 'entry')}: {block}.entry"
+    if isinstance(entry, int):
+        if entry % 4:
+            raise ConfigError(f"{at}: expected a multiple of 4, got {entry:#x}")
+        if entry < 0 or region_of(machine, entry, 4, pas) is None:
+            reason = outside(machine, entry, 4, pas)
+            raise ConfigError(f"{at}: {address_text(entry)} {reason}")
+    elif entry is not None:
+        name = entry.partition(":")[0]
+        if name not in machine.load:
+            hint = did_you_mean(name, list(machine.load))
+            raise ConfigError(f"{at}: expected an address, a load or LOAD:SYMBOL; there is no load `{name}`{hint}")
+
+
+def _secure(machine: MachineFile, where: Where) -> None:
+    secure = machine.secure
+    if secure is None:
+        return
+    if secure.entry is None and not any(load.world == "secure" for load in machine.load.values()):
+        raise ConfigError(f"{where('secure')}: secure.entry is missing, and nothing is loaded for the secure world")
+    _entry(machine, "secure", secure.entry, PAS.SECURE, where)
+    if not int(secure.uuid.replace("-", ""), 16):
+        raise ConfigError(f"{where('secure', 'uuid')}: secure.uuid: the nil UUID names no partition")
 
 
 def _needs(machine: MachineFile, boot: Boot, where: Where) -> None:
@@ -321,6 +336,8 @@ def _rmm(machine: MachineFile, where: Where) -> None:
         raise ConfigError(f"{at('s2sz')}: {features.s2sz} bits, cpu.pa_bits has {machine.cpu.pa_bits}")
     if features.sve and not machine.cpu.features.sve:
         raise ConfigError(f"{at('sve')}: needs cpu.features.sve: true")
+    if features.pmu and not machine.cpu.features.pmu:
+        raise ConfigError(f"{at('pmu')}: needs cpu.features.pmu: true")
     if not (features.sha256 or features.sha512):
         raise ConfigError(f"{at('sha256')}: at least one hash algorithm must be on")
 
@@ -362,3 +379,35 @@ def _realm(machine: MachineFile, realm: Realm, index: int, where: Where) -> None
         _ = realm.rpv
     except ValueError as error:
         raise ConfigError(f"{at('personalization')}: {error}") from None
+
+
+def _behaviour(machine: MachineFile, index: int, where: Where) -> None:
+    behaviour = machine.host.behaviour[index]
+
+    def at(key: str) -> str:
+        return f"{where('host', 'behaviour', index, key)}: host.behaviour[{index}].{key}"
+
+    if not machine.realms:
+        raise ConfigError(f"{at('type')}: the machine has no realms that could meet it")
+    names = [realm.name for realm in machine.realms]
+    if behaviour.realm is not None and behaviour.realm not in names:
+        raise ConfigError(f"{at('realm')}: there is no realm `{behaviour.realm}`{did_you_mean(behaviour.realm, names)}")
+    realms = [realm for realm in machine.realms if behaviour.realm in (None, realm.name)]
+    if isinstance(behaviour, DenyCpuOn) and behaviour.rec is not None:
+        most = max(realm.recs for realm in realms)
+        if not 0 <= behaviour.rec < most:
+            raise ConfigError(f"{at('rec')}: {behaviour.rec}: the realms that it concerns have {most} RECs, from 0 on")
+    if isinstance(behaviour, (Evict, InjectSea, IgnoreMmio)) and behaviour.ipa is not None:
+        if behaviour.ipa % GRANULE:
+            raise ConfigError(f"{at('ipa')}: expected a multiple of 4K, got {int(behaviour.ipa):#x}")
+        if isinstance(behaviour, Evict):
+            if not any(_in_ram(realm, behaviour.ipa) for realm in realms):
+                raise ConfigError(f"{at('ipa')}: {address_text(behaviour.ipa)} lies in no RAM of a realm")
+        elif not any(behaviour.ipa < 1 << (realm.ipa_bits - 1) for realm in realms):
+            raise ConfigError(f"{at('ipa')}: {address_text(behaviour.ipa)} lies beyond half the IPA space of a realm")
+
+
+def _in_ram(realm: Realm, ipa: int) -> bool:
+    """Whether an IPA lies in the RAM, or in the alias of it in the unprotected half."""
+    offset = (ipa & ~(1 << (realm.ipa_bits - 1))) - realm.ram.base
+    return 0 <= offset < realm.ram.size

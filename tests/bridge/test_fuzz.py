@@ -177,7 +177,7 @@ def test_random_code__with_vectors_that_go_on__stays_in_its_world_and_repeats(ki
 
 def opened(bench: Bench, el: int) -> Core:
     """A core at an EL that may read all counters that can be opened to it."""
-    core = bench.core(el=2)
+    core = bench.core(el=2, pmu=6)
     for encoding, value in (
         (PMUSERENR, 0xF),
         (CNTKCTL, 0x3FF),

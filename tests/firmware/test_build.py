@@ -13,7 +13,7 @@ from firmware import build, toolchain
 from firmware.images import IMAGES
 from tests.firmware import elf
 
-HOST_BASE, REALM_BASE = 0x8800_0000, 0x8000_0000
+BASES = {"host": 0x8800_0000, "realm": 0x8000_0000, "secure": 0x0604_0000}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 def test_image__stands_where_its_kind_is_entered(out: Path, image: build.Firmware) -> None:
     path = out / f"{image.name}.elf"
-    base = HOST_BASE if image.kind == "host" else REALM_BASE
+    base = BASES[image.kind]
     assert elf.entry(path) == base
     assert min(address for address, _, _ in elf.segments(path)) == base
 
@@ -34,7 +34,8 @@ def test_image__stands_where_its_kind_is_entered(out: Path, image: build.Firmwar
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 def test_image__has_symbols_and_no_page_both_writable_and_executable(out: Path, image: build.Firmware) -> None:
     path = out / f"{image.name}.elf"
-    assert {"_start", "main", "vectors", "__stack_top"} <= set(elf.symbols(path))
+    main = "secure_request" if image.kind == "secure" else "main"
+    assert {"_start", main, "vectors", "__stack_top"} <= set(elf.symbols(path))
     assert elf.symbols(path)["vectors"] % 0x800 == 0
     pages: dict[int, int] = {}
     for address, size, flags in elf.segments(path):
