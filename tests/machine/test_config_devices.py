@@ -170,11 +170,22 @@ BROKEN = [
         "'file:./input'}}",
         "devices.u.console: ././input would be overwritten: it is devices.u.input",
     ),
+    (
+        "devices: {f: {type: flash, base: 0, size: 1M, save: true, file: m.yaml}}",
+        "m.yaml}}",
+        "devices.f.file: ./m.yaml would be overwritten: it is the machine file",
+    ),
+    (
+        "devices: {e: {type: flash, base: 0x1000_0000, size: 1M, file: a}, "
+        "f: {type: flash, base: 0, size: 1M, save: true, file: ./a}}",
+        "./a}}",
+        "devices.f.file: ././a would be overwritten: it is devices.e.file",
+    ),
     (f"devices: {{{UART}, console: 'file:no/out'}}}}", "'file:no/out'}}", "devices.u.console: ./no: no such directory"),
     (
         f"devices: {{{UART}, console: 'file:out'}}, v: {{type: ns16550, base: 0x1000, console: 'file:out'}}}}",
         "'file:out'}}",
-        "devices.v.console: ./out is the output of devices.u already",
+        "devices.v.console: ./out would be overwritten: it is devices.u.console",
     ),
     (f"devices: {{{UART}}}}}\nconsole: v", "v", "console: there is no UART `v` in devices (UARTs: u)"),
     ("console: u", "u", "console: there is no UART `u` in devices"),
