@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import random
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +13,7 @@ from bridge.core import Core, sysreg
 from bridge.exits import EventKind, Reason
 from bridge.pas import PAS
 from bridge.plugin import lib
-from tests.bridge.boards import CODE, ELR, ESR, SPSR, VECTORS, Bench
+from tests.bridge.boards import CODE, DATA, ELR, ESR, SPSR, VECTORS, Bench
 
 PMCR, PMCNTENSET, PMCNTENCLR, PMOVSCLR = (sysreg(3, 3, 9, 12, n) for n in range(4))
 PMSWINC, PMSELR, PMCEID0, PMCEID1 = (sysreg(3, 3, 9, 12, n) for n in range(4, 8))
@@ -633,3 +635,103 @@ def test_trapped__el0_traps_to_el1_first(bench: Bench) -> None:
         core.pstate = EL0T
         bench.run(core, [word])
         assert core.get_sysreg(ESR[1]) == trap_syndrome(word)
+
+
+# Against a model that goes instruction by instruction
+
+
+class Model:
+    """Counting at Non-secure EL1 as DDI 0487 J1.1 (PMUCycle, CountPMUEvents, IncrementEventCounter) has it."""
+
+    def __init__(self, counters: int) -> None:
+        self.n = counters
+        self.count = [0] * 32
+        self.type = [0] * 32
+        self.pmcr = self.enabled = self.overflowed = 0
+
+    def counts(self, i: int) -> bool:
+        if not (self.pmcr & E and self.enabled >> i & 1) or self.type[i] & NOT_EL1:
+            return False
+        frozen = bool(self.pmcr & FZO and self.overflowed & (1 << self.n) - 1)
+        return not (frozen and (i != 31 or self.pmcr & DP))
+
+    def increment(self, i: int) -> None:
+        wide = i == 31 or self.pmcr & LP
+        self.count[i] = self.count[i] + 1 & (1 << 64) - 1
+        if self.count[i] & (1 << (64 if wide else 32)) - 1:
+            return
+        self.overflowed |= 1 << i
+        if i % 2 == 0 and not wide and i + 1 < self.n and self.type[i + 1] & 0xFFFF == CHAIN and self.counts(i + 1):
+            self.increment(i + 1)
+
+    def retire(self) -> None:
+        events = [i for i in range(self.n) if self.type[i] & 0xFFFF in (INST_RETIRED, CPU_CYCLES)]
+        for i in [i for i in (*events, 31) if self.counts(i)]:
+            self.increment(i)
+
+    def write(self, register: int, value: int) -> None:
+        mask = CYCLE | (1 << self.n) - 1
+        for i in range(self.n):
+            if register == counter(i):
+                self.count[i] = value
+            elif register == event_type(i):
+                self.type[i] = value
+            elif register == PMCR and value & P:
+                self.count[i] = 0
+            elif register == PMSWINC and value >> i & 1 and self.type[i] & 0xFFFF == SW_INCR and self.counts(i):
+                self.increment(i)
+        if register == PMCR:
+            self.pmcr = value
+            self.count[31] = 0 if value & C else self.count[31]
+        elif register == PMCCNTR:
+            self.count[31] = value
+        elif register == PMCCFILTR:
+            self.type[31] = value & NOT_EL1
+        elif register == PMCNTENSET:
+            self.enabled |= value & mask
+        elif register == PMCNTENCLR:
+            self.enabled &= ~value
+        elif register == PMOVSSET:
+            self.overflowed |= value & mask
+        elif register == PMOVSCLR:
+            self.overflowed &= ~value
+
+    def read(self, register: int) -> int:
+        if register == PMCCNTR:
+            return self.count[31]
+        return self.overflowed if register == PMOVSSET else self.count[register & 31]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_use__agrees_with_a_model_of_single_instructions(bench: Bench, seed: int) -> None:
+    rnd = random.Random(seed)
+    core, model = realm(bench, pmu=4), Model(4)
+    values = [E, E | LP, E | FZO, E | FZO | DP | P, E | C, 0, 0xFFFF_FFFF, rnd.getrandbits(32), 0xFFFF_FFFA]
+    values += [(1 << 64) - 5, 0xFFFF_FFFF_FFFF_FFF7, INST_RETIRED, CPU_CYCLES, CHAIN, NOT_EL1 | INST_RETIRED]
+    numbers = {PMCR: range(6), PMCCNTR: range(8, 11), PMCCFILTR: (5, 14)}
+    numbers |= {r: range(5, 8) for r in (PMCNTENSET, PMCNTENSET, PMCNTENCLR, PMOVSCLR, PMOVSSET, PMSWINC)}
+    numbers |= {counter(i): range(8, 11) for i in range(4)} | {event_type(i): (5, 11, 12, 13, 14) for i in range(4)}
+    words: list[int] = []
+    expected: list[int] = []
+    for register, value in ((PMCNTENSET, 6), (PMCR, 0)):
+        words.append(msr(register, value))
+        model.write(register, values[value])
+        model.retire()
+    for _ in range(600):
+        kind = rnd.random()
+        if kind < 0.5:
+            words.append(NOP)
+        elif kind < 0.75:
+            register = rnd.choice(list(numbers))
+            value = rnd.choice(list(numbers[register]))
+            words.append(msr(register, value))
+            model.write(register, values[value])
+        else:
+            register = rnd.choice((PMCCNTR, PMOVSSET, *(counter(i) for i in range(4))))
+            words += [mrs(register, 19), 0xF8008693]  # str x19, [x20], #8
+            expected.append(model.read(register))
+            model.retire()
+        model.retire()
+    core.set_x(0, [*values, *[0] * (20 - len(values)), DATA])
+    bench.run(core, words)
+    assert list(struct.unpack(f"<{len(expected)}Q", bench.memory.read(DATA, 8 * len(expected)))) == expected
