@@ -14,7 +14,15 @@ from .test_boards import ENTRY, move, store
 
 # Echo: wait until FR.RXFE is clear, read DR, write it back.
 WAIT = [0xB940_192B, 0x3727_FFEB]  # LDR W11, [X9, #0x18]; TBNZ W11, #4, back to it
-ECHO = [*store(0x1C09_002C, 0x70), *store(0x1C09_0000, ord(">")), *move(9, 0x1C09_0000), *WAIT, 0xB940_012B, 0xB900_012B, 0x17FF_FFFC]
+ECHO = [
+    *store(0x1C09_002C, 0x70),
+    *store(0x1C09_0000, ord(">")),
+    *move(9, 0x1C09_0000),
+    *WAIT,
+    0xB940_012B,
+    0xB900_012B,
+    0x17FF_FFFC,
+]
 
 
 def read_until(fd: int, text: bytes, seconds: float = 60) -> bytes:
@@ -39,7 +47,8 @@ def test_terminal__typed_echoed_and_left(tmp_path: Path) -> None:
     )
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "bridge.cli", "run", str(tmp_path / "m.yaml"), "--timeout=60"])
+        words = [sys.executable, "-m", "bridge.cli", "run", str(tmp_path / "m.yaml"), "--timeout=60"]
+        os.execve(sys.executable, words, {**os.environ, "PYTHONUNBUFFERED": ""})
     try:
         assert b">" in read_until(terminal, b">"), "it runs, and the terminal is raw"
         os.write(terminal, b"hello\x03")
