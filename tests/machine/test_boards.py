@@ -20,6 +20,7 @@ BOARDS = [name for name in names(boards=True) if name.startswith("boards/")]
 ENTRY = 0x8800_0000
 HLT_SEMIHOSTING = 0xD45E_0000
 SPIN = 0x1400_0000
+LIMIT = "limits: {time: 20s}"
 
 
 def places(config: MachineConfig) -> dict[str, tuple[int, int]]:
@@ -164,7 +165,7 @@ def boot(tmp_path: Path, words: list[int], *lines: str) -> tuple[Machine, End, s
         "layers: [boards/fvp-base.yaml]\n"
         "cpu: {count: 1, mpidr: null}\n"
         f"load: {{image: {{file: image.bin, at: 0x{ENTRY:x}}}}}\n"
-        "limits: {time: 20s}\n" + "".join(f"{line}\n" for line in lines)
+        + "".join(f"{line}\n" for line in (*lines, *([] if any("limits" in w for w in lines) else [LIMIT])))
     )
     out: list[str] = []
     machine = Machine(load(str(tmp_path / "m.yaml")), out.append)
@@ -250,6 +251,26 @@ def test_nvm__from_a_file_and_not_written_back_unasked(tmp_path: Path) -> None:
     machine.close()
     assert out == "[NS] 5\n", "ADD W11, W11, #48"
     assert (tmp_path / "nv").read_bytes() == b"\x05\x00\x00\x00"
+
+
+def test_counters__of_the_pe_and_of_the_frames_are_one(tmp_path: Path) -> None:
+    """CNTPCT_EL0, CNTBase1.CNTPCT, CNTPCT_EL0: one instruction is one tick here."""
+    words = [*move(9, 0x2A83_0000), 0xD53B_E021, 0xF940_0122, 0xD53B_E023]  # MRS X1; LDR X2, [X9]; MRS X3
+    keep = [0xAA01_03F4, 0xAA02_03F5, 0xAA03_03F6]  # MOV X20, X1; MOV X21, X2; MOV X22, X3
+    machine, _, _ = boot(tmp_path, words + keep + leave(0), "clock: {cntfrq: 1_000_000_000}")
+    before, frame, after = machine.pes[0].normal.get_x(20, 3)
+    machine.close()
+    assert before <= frame <= after <= before + 2 and before > 0
+
+
+def test_watchdog__a_bark_is_on_time(tmp_path: Path) -> None:
+    """327 ticks of 32768 Hz to the first 0, 328 to the second: a reset after 19.989 ms."""
+    words = [*store(0x1C0F_0000, 327), *store(0x1C0F_0008, 3), SPIN]
+    for limit, expected in (("20ms", 1), ("19.98ms", 0)):
+        machine, end, _ = boot(tmp_path, words, f"limits: {{time: {limit}}}")
+        resets = machine.resets
+        machine.close()
+        assert (end.kind, resets) == ("timeout", expected)
 
 
 @pytest.mark.parametrize(
