@@ -188,6 +188,10 @@ class Machine:
         core.trace(self.tracing)
         self.add_core(core)
         pe.core, pe.mode, pe.waiting, pe.resume_at = core, Mode.NORMAL, False, None
+        if pe is not self.pe:  # who runs alone has a long turn
+            self.turn_end = min(self.turn_end, self.board.insns + config.cpu.quantum)
+            self.board.end_turn_at(self.turn_end)
+            self.bound_turn()
 
     def begin_turn(self, pe: Pe) -> None:
         """Gives a PE its quantum; alone it runs until Python wants to look at signals."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bridge.core import Core
+from bridge.cpu import MPIDR_ENCODING
 from bridge.exits import Reason
 from bridge.memory import GRANULE_SIZE, BusError
 from bridge.pas import GPI, PAS
@@ -14,12 +15,13 @@ from bridge.plugin import ffi
 from machine.end import MODEL_BUG, STUCK, End
 from machine.ffa.world import Leave, Registers, Reply, SecureWorld
 from machine.pe import Mode, Pe
-from machine.recs import stop_of
+from machine.recs import let_sve, stop_of
 
 if TYPE_CHECKING:
     from machine.machine import Machine
 
 NAME = "secure service"
+MPIDR_RES1 = 1 << 31
 
 
 class SecureRoot:
@@ -67,13 +69,15 @@ def secure_core(machine: Machine, entry: int) -> Core:
         NAME,
         pas=PAS.SECURE,
         el=1,
-        mpidr=0x8000_0000 | cpu.affinities[0],
+        mpidr=MPIDR_RES1 | cpu.affinities[0],
         pa_bits=cpu.pa_bits,
         seed=cpu.seed ^ entry,
         hafdbs=machine.hafdbs,
         tcg_megabytes=32,
     )
     machine.present_ids(core)
+    if cpu.features.sve:
+        let_sve(core)
     core.pc = entry
     machine.add_core(core)
     return core
@@ -105,6 +109,7 @@ class SecureService:
         if isinstance(outcome, Reply):
             return outcome.regs
         self.core.set_x(0, outcome.regs)
+        self.core.set_id(MPIDR_ENCODING, MPIDR_RES1 | pe.mpidr)
         pe.mode = Mode.SECURE
         return self.resume(pe)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every FF-A 1.1 call, declared once (DEN0077A chapters 12 to 18): ids, inputs, outputs, callers, failures in order."""
+"""Every FF-A 1.1 call, declared once (DEN0077A chapters 12 to 15): ids, inputs, outputs, callers, failures in order."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rmm.abi.types import U64 as WORD
 from rmm.abi.values import Values
 
 VERSION_1_0, VERSION_1_1 = 0x10000, 0x10001
-FIRST, LAST = 0x60, 0xFF  # function numbers of FF-A within the standard service ranges (SMCCC 1.2 §6)
+FIRST, LAST = 0x60, 0xFF  # function numbers of FF-A within the standard service ranges (SMCCC 1.2)
 NIL_UUID = bytes(16)
 
 NORMAL, SECURE = "normal", "secure"
 BOTH = (NORMAL, SECURE)
 
-HYPERVISOR_ID = 0x0000  # the Normal world's physical endpoint (§6.1)
+HYPERVISOR_ID = 0x0000  # the Normal world's physical endpoint (chapter 6)
 SPMC_ID = 0x8000
 PARTITION_ID = 0x8001
 SECURE_ID_BIT = 0x8000
@@ -46,7 +46,7 @@ class InfoFlags(Values):
 
 
 class Properties(Values):
-    """Properties of a partition information descriptor (§6.2.1, Table 6.2)."""
+    """Properties of a partition information descriptor (chapter 6)."""
 
     RECEIVES_DIRECT = 1 << 0
     SENDS_DIRECT = 1 << 1
@@ -315,12 +315,12 @@ SPM_ID_GET = FfaCall(
 )
 
 
-def _later(fid: int, name: str, section: str, *, wide: bool = False, since: str = "1.0") -> FfaCall:
+def _later(fid: int, name: str, *, wide: bool = False, since: str = "1.0") -> FfaCall:
     return FfaCall(
         fid | 0x40000000 if wide else fid,
         name,
         fid32=fid if wide else None,
-        section=section,
+        section="",
         doc="",
         since=since,
         supported=False,
@@ -344,30 +344,30 @@ CALLS = (
     RUN,
     MSG_SEND_DIRECT_REQ,
     MSG_SEND_DIRECT_RESP,
-    _later(0x8400006A, "FFA_MSG_POLL", "1.0 only"),
-    _later(0x8400006E, "FFA_MSG_SEND", "1.0 only"),
-    _later(0x84000071, "FFA_MEM_DONATE", "§16.1", wide=True),
-    _later(0x84000072, "FFA_MEM_LEND", "§16.2", wide=True),
-    _later(0x84000073, "FFA_MEM_SHARE", "§16.3", wide=True),
-    _later(0x84000074, "FFA_MEM_RETRIEVE_REQ", "§16.4", wide=True),
-    _later(0x84000075, "FFA_MEM_RETRIEVE_RESP", "§16.5"),
-    _later(0x84000076, "FFA_MEM_RELINQUISH", "§16.6"),
-    _later(0x84000077, "FFA_MEM_RECLAIM", "§16.7"),
-    _later(0x8400007A, "FFA_MEM_FRAG_RX", "chapter 17"),
-    _later(0x8400007B, "FFA_MEM_FRAG_TX", "chapter 17"),
-    _later(0x8400007C, "FFA_NORMAL_WORLD_RESUME", "§14.4"),
-    _later(0x8400007D, "FFA_NOTIFICATION_BITMAP_CREATE", "chapter 10", since="1.1"),
-    _later(0x8400007E, "FFA_NOTIFICATION_BITMAP_DESTROY", "chapter 10", since="1.1"),
-    _later(0x8400007F, "FFA_NOTIFICATION_BIND", "chapter 10", since="1.1"),
-    _later(0x84000080, "FFA_NOTIFICATION_UNBIND", "chapter 10", since="1.1"),
-    _later(0x84000081, "FFA_NOTIFICATION_SET", "chapter 10", since="1.1"),
-    _later(0x84000082, "FFA_NOTIFICATION_GET", "chapter 10", since="1.1"),
-    _later(0x84000083, "FFA_NOTIFICATION_INFO_GET", "chapter 10", wide=True, since="1.1"),
-    _later(0x84000084, "FFA_RX_ACQUIRE", "§13.4", since="1.1"),
-    _later(0x84000086, "FFA_MSG_SEND2", "§15.1", since="1.1"),
-    _later(0x84000087, "FFA_SECONDARY_EP_REGISTER", "§18.2", wide=True, since="1.1"),
-    _later(0x84000088, "FFA_MEM_PERM_GET", "§16.8", wide=True, since="1.1"),
-    _later(0x84000089, "FFA_MEM_PERM_SET", "§16.9", wide=True, since="1.1"),
+    _later(0x8400006A, "FFA_MSG_POLL"),
+    _later(0x8400006E, "FFA_MSG_SEND"),
+    _later(0x84000071, "FFA_MEM_DONATE", wide=True),
+    _later(0x84000072, "FFA_MEM_LEND", wide=True),
+    _later(0x84000073, "FFA_MEM_SHARE", wide=True),
+    _later(0x84000074, "FFA_MEM_RETRIEVE_REQ", wide=True),
+    _later(0x84000075, "FFA_MEM_RETRIEVE_RESP"),
+    _later(0x84000076, "FFA_MEM_RELINQUISH"),
+    _later(0x84000077, "FFA_MEM_RECLAIM"),
+    _later(0x8400007A, "FFA_MEM_FRAG_RX"),
+    _later(0x8400007B, "FFA_MEM_FRAG_TX"),
+    _later(0x8400007C, "FFA_NORMAL_WORLD_RESUME"),
+    _later(0x8400007D, "FFA_NOTIFICATION_BITMAP_CREATE", since="1.1"),
+    _later(0x8400007E, "FFA_NOTIFICATION_BITMAP_DESTROY", since="1.1"),
+    _later(0x8400007F, "FFA_NOTIFICATION_BIND", since="1.1"),
+    _later(0x84000080, "FFA_NOTIFICATION_UNBIND", since="1.1"),
+    _later(0x84000081, "FFA_NOTIFICATION_SET", since="1.1"),
+    _later(0x84000082, "FFA_NOTIFICATION_GET", since="1.1"),
+    _later(0x84000083, "FFA_NOTIFICATION_INFO_GET", wide=True, since="1.1"),
+    _later(0x84000084, "FFA_RX_ACQUIRE", since="1.1"),
+    _later(0x84000086, "FFA_MSG_SEND2", since="1.1"),
+    _later(0x84000087, "FFA_SECONDARY_EP_REGISTER", wide=True, since="1.1"),
+    _later(0x84000088, "FFA_MEM_PERM_GET", wide=True, since="1.1"),
+    _later(0x84000089, "FFA_MEM_PERM_SET", wide=True, since="1.1"),
 )
 
 

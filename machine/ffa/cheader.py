@@ -9,7 +9,7 @@ from rmm.abi.cheader import _define, _enum, _fids, _header
 from rmm.abi.values import El3Status
 
 _INFO = """\
-/* Partition information descriptor (DEN0077A 6.2.1). */
+/* Partition information descriptor (DEN0077A chapter 6). */
 struct ffa_partition_info {
     uint16_t id;
     uint16_t contexts;

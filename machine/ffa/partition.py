@@ -13,7 +13,7 @@ PAGE = 4096
 
 
 class State(Enum):
-    """Of the partition's execution context (DEN0077A §4.10)."""
+    """Of the partition's execution context (DEN0077A chapter 4)."""
 
     RUNNING = "running"
     WAITING = "waiting"
@@ -32,7 +32,7 @@ class Model(Enum):
 
 
 class Endpoint:
-    """One caller of FF-A: its version and its RX/TX buffers (§13.2, §7.2).
+    """One caller of FF-A: its version and its RX/TX buffers (§13.2, chapter 7).
 
     pas: where its buffers must lie.  tx, rx: PA; pages: of each buffer, 0 without buffers.
     rx_full: the caller owns the RX buffer.  settled: calls other than FFA_VERSION have been made.
@@ -74,7 +74,7 @@ class Partition(Endpoint):
         return uuid in (NIL_UUID, self.uuid)
 
     def descriptor(self, uuid: bytes, version: int) -> bytes:
-        """Partition information descriptor (§6.2.1, Table 6.1): 8 bytes for a caller of 1.0, else 24.
+        """Partition information descriptor (chapter 6): 8 bytes for a caller of 1.0, else 24.
 
         The UUID is told to whom did not name it.
         """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The monitor's SiP calls for the Secure world: granules between the Non-secure and the Secure PAS.
 
-SMCCC 1.2 §6.1: owning entity 2 (SiP), fast calls, SMC64.  Which changes of the GPT the Secure world may ask for is
+SMCCC 1.2: owning entity 2 (SiP), fast calls, SMC64.  Which changes of the GPT the Secure world may ask for is
 rmm-abi.md §13.7; the statuses are those of the RMM-EL3 interface (§13.1).
 """
 

@@ -132,7 +132,7 @@ Effect = Callable[[Frame], "Outcome | Sequence[int]"]
 
 
 def registers(fid: int, *values: int) -> Registers:
-    """X0..X7 of a call or a result; what FF-A does not use is zero (§11.2)."""
+    """X0..X7 of a call or a result; what FF-A does not use is zero (chapter 11)."""
     return (fid, *values, *(0,) * (7 - len(values)))
 
 
@@ -390,7 +390,7 @@ class SecureWorld:
         self._pending: tuple[Call, Registers] | None = None
 
     def boot(self, pe: int = 0) -> Enter:
-        """The partition initialises, until FFA_MSG_WAIT, or FFA_ERROR (§5.4)."""
+        """The partition initialises, until FFA_MSG_WAIT, or FFA_ERROR (chapter 5)."""
         self.partition.pe = pe
         return self._entered(Enter(()), "initialises")
 
@@ -409,7 +409,7 @@ class SecureWorld:
         return outcome
 
     def interrupt(self, pe: int, number: int = 0) -> Enter | None:
-        """A Secure interrupt on `pe`, in the Normal world (§9.2): the waiting partition runs with FFA_INTERRUPT.
+        """A Secure interrupt on `pe`, in the Normal world (chapter 9): the waiting partition runs with FFA_INTERRUPT.
 
         None where the partition does not wait: it takes the interrupt by its own vectors when it next runs.
         """
@@ -420,7 +420,7 @@ class SecureWorld:
         return self._entered(Enter(registers(abi.INTERRUPT.fid, 0, number)), "handles an interrupt")
 
     def preempt(self) -> Leave | None:
-        """A Normal interrupt while the partition runs (§9.3): its PE goes to the Normal world with FFA_INTERRUPT.
+        """A Normal interrupt while the partition runs (chapter 9): its PE goes to the Normal world with FFA_INTERRUPT.
 
         None while it initialises or handles an interrupt of its own: the Normal one stays pending.
         """

@@ -114,7 +114,7 @@ class World:
 
 
 def status(outcome: Reply | Enter | Leave) -> int:
-    """W2 of FFA_ERROR as a signed number; 0 for FFA_SUCCESS.  Unused registers are zero (§11.2)."""
+    """W2 of FFA_ERROR as a signed number; 0 for FFA_SUCCESS.  Unused registers are zero (chapter 11)."""
     assert isinstance(outcome, Reply), outcome
     fid, w1, w2, *rest = outcome.regs
     if fid == SUCCESS:
@@ -159,18 +159,20 @@ def test_declarations__each_condition_has_its_check() -> None:
 # ---- version (§13.2) ----
 
 VERSIONS = [
-    (0x10000, 0x10001),
-    (0x10001, 0x10001),
-    (0x10002, 0x10001),  # a newer minor version: the callee's, the caller is to use that
-    (0x00009, (1 << 64) - 1),
-    (0x20000, (1 << 64) - 1),
-    (0x8001_0001, (1 << 64) - 1),  # bit 31 must be zero
+    (0x10000, 0x10001, None),
+    (0x10001, 0x10001, None),
+    (0x10002, 0x10001, None),  # a newer minor version: the callee's, the caller is to use that
+    (0x00009, (1 << 64) - 1, "version_major"),
+    (0x20000, (1 << 64) - 1, "version_major"),
+    (0x8001_0001, (1 << 64) - 1, "version_bit31"),
 ]
 
 
-@pytest.mark.parametrize(("asked", "answer"), VERSIONS)
-def test_version(asked: int, answer: int) -> None:
-    assert World().n(VERSION, asked) == Reply((answer, 0, 0, 0, 0, 0, 0, 0))
+@pytest.mark.parametrize(("asked", "answer", "condition"), VERSIONS)
+def test_version(asked: int, answer: int, condition: str | None) -> None:
+    world = World()
+    assert world.n(VERSION, asked) == Reply((answer, 0, 0, 0, 0, 0, 0, 0))
+    assert world.log.calls[-1] == ("FFA_VERSION", condition, False)
 
 
 def test_version__is_settled_by_the_first_other_call() -> None:
@@ -237,7 +239,7 @@ def test_partition_info__count_needs_no_buffer() -> None:
 
 
 def test_partition_info__descriptor_of_1_1() -> None:
-    """§6.2.1, Table 6.1: id, contexts, properties (direct requests, AArch64), UUID if the nil one was given."""
+    """Chapter 6: id, contexts, properties (direct requests, AArch64), UUID if the nil one was given."""
     world = World()
     world.n(MAP64, NS, NS2, 1)
     assert world.n(INFO) == Reply(registers(SUCCESS, 0, 1, 24))
@@ -256,7 +258,7 @@ def test_partition_info__descriptor_of_1_0() -> None:
     assert world.root.written == {NS2: struct.pack("<HHI", 0x8001, 1, 1)}
 
 
-# ---- buffers (§13.5 to §13.8, ownership §7.2.2) ----
+# ---- buffers (§13.5 to §13.8, ownership chapter 7) ----
 
 BAD_BUFFERS = [
     ((NS, NS2, 0), INVALID),
@@ -322,7 +324,7 @@ def test_rx_buffer__that_is_not_the_callers_any_more_is_not_written() -> None:
     assert world.root.written == {} and not world.ffa.normal.rx_full
 
 
-# ---- direct messages (§15.2, §15.3; runtime model §8.2) ----
+# ---- direct messages (§15.2, §15.3; runtime model chapter 8) ----
 
 
 def test_direct_message__goes_and_comes_with_its_registers() -> None:
@@ -418,7 +420,7 @@ def test_error__ends_a_direct_request() -> None:
 
 
 def test_init__direct_messages_and_yield_are_denied() -> None:
-    """§8.2: the runtime model of initialisation ends by FFA_MSG_WAIT or FFA_ERROR."""
+    """Chapter 8: the runtime model of initialisation ends by FFA_MSG_WAIT or FFA_ERROR."""
     world = World(booted=False)
     assert status(world.s(RESP64, VCPU0)) == DENIED
     assert status(world.s(YIELD)) == DENIED
@@ -449,7 +451,7 @@ def test_run__of_anything_else_is_invalid(target: int) -> None:
 
 
 def test_preemption__run_goes_on_where_the_interrupt_came() -> None:
-    """§9.3, §12.3: FFA_INTERRUPT names the partition; the registers of what was interrupted are kept."""
+    """Chapter 9, §12.3: FFA_INTERRUPT names the partition; the registers of what was interrupted are kept."""
     world = World()
     world.n(REQ64, SP, 0, 1)
     assert world.ffa.preempt() == Leave(registers(INTERRUPT, VCPU0), 0)
@@ -459,7 +461,7 @@ def test_preemption__run_goes_on_where_the_interrupt_came() -> None:
 
 
 def test_secure_interrupt__runs_the_waiting_partition_and_returns_unseen() -> None:
-    """§9.2: FFA_INTERRUPT to the partition; FFA_MSG_WAIT resumes the Normal world with its registers untouched."""
+    """Chapter 9: FFA_INTERRUPT to the partition; FFA_MSG_WAIT resumes the Normal world with its registers untouched."""
     world = World()
     assert world.ffa.interrupt(3, 29) == Enter(registers(INTERRUPT, 0, 29))
     assert world.ffa.interrupt(3) is None, "it runs: it takes the next one by its own vectors"
@@ -515,14 +517,14 @@ def test_granule_calls(pa: int, take: int, why: str | None, give: int, why_not: 
 
 
 def test_granule_calls__are_in_the_sip_range() -> None:
-    """SMCCC 1.2 §6.1: fast, SMC64, owning entity 2."""
+    """SMCCC 1.2: fast, SMC64, owning entity 2."""
     assert [call.fid for call in sip.CALLS] == [TAKE, GIVE]
     assert all(fid >> 24 == 0b1_1_000010 for fid in (TAKE, GIVE))
 
 
 @pytest.mark.parametrize("fid", [0xC4000150, 0xC40001B0, 0xC4000190, 0x84000008, 0x86000000, 0])
 def test_partition__calls_of_other_worlds_are_unknown_to_it(fid: int) -> None:
-    """SMCCC 1.2 §5.2: unknown function id, -1 in X0."""
+    """SMCCC 1.2: unknown function id, -1 in X0."""
     world = World(booted=False)
     assert world.s(fid, NS) == Reply(((1 << 64) - 1,))
 

@@ -103,6 +103,27 @@ def test_take_and_give_back__gpt_secret_and_wipe() -> None:
     machine.close()
 
 
+def test_buffers__are_checked_against_the_gpt() -> None:
+    """A pair in another world's memory is not taken; a granule that leaves the Normal world is not written."""
+    machine, _ = boot("secure")
+    assert machine.secure is not None
+    machine.secure.boot()
+    smc = machine.monitor.normal
+
+    def rxtx_map(tx: int, rx: int) -> tuple[int, ...]:
+        return smc((0xC400_0066, tx, rx, 1, 0, 0, 0, 0))
+
+    for pa in (0x0600_0000, 0x0580_0000, 0x0400_0000, 0x0900_0000, 0x7000_0000, (1 << 64) - 4096):
+        assert rxtx_map(0x9400_0000, pa)[:3] == (ERROR, 0, 0xFFFF_FFFE), hex(pa)
+        assert rxtx_map(pa, 0x9400_0000)[:3] == (ERROR, 0, 0xFFFF_FFFE), hex(pa)
+    assert rxtx_map(0x9400_0000, 0x9400_1000)[0] == 0x8400_0061
+    assert smc((0xC400_0151, 0x9400_1000, 0, 0, 0, 0, 0, 0))[0] == 0  # RMI_GRANULE_DELEGATE
+    before = machine.memory.read(0x9400_1000, 4096)
+    assert smc((0x8400_0068, 0, 0, 0, 0, 0, 0, 0))[:3] == (ERROR, 0, DENIED)
+    assert machine.memory.read(0x9400_1000, 4096) == before
+    machine.close()
+
+
 def test_service__runs_before_the_normal_world() -> None:
     machine, _ = boot("secure")
 
@@ -263,6 +284,119 @@ def test_random_calls_of_both_worlds__are_answered(seed: int, tmp_path: Path) ->
         assert (machine.gpt.get(pa) == GPI.REALM) is delegated
     assert entered > 5
     assert [machine.gpt.get(pa) for pa in pages[8:12]] == [GPI.SECURE, GPI.ROOT, GPI.REALM, GPI.NON_SECURE]
+    machine.close()
+
+
+# ---- several PEs ----
+
+SPINNING_SERVICE = """
+#include "secure.h"
+int secure_init(void) { return 0; }
+void secure_request(uint16_t sender, uint64_t payload[5])
+{
+    (void)sender;
+    for (volatile uint64_t i = 0; i < payload[0]; i++)
+        ;
+    payload[1]++;
+    payload[0] = read_sysreg(mpidr_el1);
+}
+"""
+# X19: the PE's area: responses, BUSYs, last MPIDR_EL1, anything else; ends after 20 responses
+TWO_CALLERS = """
+.macro call fid
+    movz w0, #(\\fid & 0xffff)
+    movk w0, #(\\fid >> 16), lsl #16
+    smc #0
+.endm
+    mov x1, #1
+    adr x2, requests
+    ldr x3, =0x81000100
+    call 0xC4000003
+    ldr x0, =0x81000000
+    ldr x9, =0x81000120
+1:  ldr x10, [x9]       // until the other PE has begun
+    cbz x10, 1b
+requests:
+    mov x19, x0
+    str x0, [x19, #32]
+again:
+    ldr x1, =0x8001
+    mov x2, #0
+    mov x3, #500
+    mov x4, #41
+    mov x5, #0
+    mov x6, #0
+    mov x7, #0
+    call 0xC400006F
+    ldr w9, =0xC4000070
+    cmp w0, w9
+    b.eq answered
+    ldr w9, =0xFFFFFFFC
+    mov x10, #8
+    mov x11, #24
+    cmp w2, w9
+    csel x10, x10, x11, eq
+    ldr x12, [x19, x10]
+    add x12, x12, #1
+    str x12, [x19, x10]
+    b again
+answered:
+    str x3, [x19, #16]
+    cmp x4, #42
+    b.ne .
+    ldr x12, [x19]
+    add x12, x12, #1
+    str x12, [x19]
+    cmp x12, #20
+    b.ne again
+    ldr x9, =0x81000000
+1:  ldr x10, [x9]
+    ldr x11, [x9, #0x100]
+    add x10, x10, x11
+    cmp x10, #40
+    b.ne 1b
+    call 0x84000008
+"""
+
+
+def two_callers(tmp_path: Path) -> Machine:
+    from firmware import toolchain
+    from tests.system.assemble import assemble
+
+    source, image = tmp_path / "spin.c", tmp_path / "spin.elf"
+    source.write_text(SPINNING_SERVICE)
+    assert toolchain.main(["service", "-o", str(image), str(source)]) == 0
+    program = assemble(tmp_path, TWO_CALLERS, 0x8800_0000)
+    overrides = ("cpu.count=2", "cpu.quantum=1000", f"load.service.file={image}", f"load.host.file={program}")
+    return boot("secure", *overrides)[0]
+
+
+def test_two_pes__one_has_the_service_and_the_other_one_is_told_busy(tmp_path: Path) -> None:
+    """DEN0077A §15.2: BUSY; one execution context, which is on the PE of its caller (MPIDR_EL1)."""
+    seen = []
+    for _ in range(2):
+        machine = two_callers(tmp_path)
+        end = machine.run()
+        assert end.kind == GUEST_EXIT, end.reason
+        areas = [[machine.memory.read64(0x8100_0000 + 0x100 * pe + 8 * i) for i in range(4)] for pe in range(2)]
+        for pe, (responses, busy, mpidr, other) in enumerate(areas):
+            assert (responses, mpidr, other) == (20, 0x8000_0000 | pe, 0)
+            assert busy > 0
+        seen.append((machine.board.insns, areas))
+        machine.close()
+    assert seen[0] == seen[1]
+
+
+def test_reset__boots_the_service_again(tmp_path: Path) -> None:
+    machine = own_service(tmp_path, "-DFAIL=0")
+    machine.monitor.normal((0x8400_0066, 0x8100_0000, 0x8100_1000, 1, 0, 0, 0, 0))
+    before = machine.secure
+    machine.reset()
+    assert machine.secure is not None and machine.secure is not before
+    assert not machine.secure.world.normal.pages
+    assert machine.secure.boot() is None
+    answer = machine.monitor.normal((0x8400_006F, 0x8001, 0, 4, 0, 0, 0, 0))
+    assert answer[:4] == (0x8400_0070, 0x8001_0000, 0, 8)
     machine.close()
 
 
