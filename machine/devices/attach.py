@@ -27,7 +27,7 @@ from machine.config.types import (
 )
 
 from .console import Console
-from .device import Clock, Device, Line, Power, Reset, unwired
+from .device import Clock, Device, Line, Power, Reset, Resettable, unwired
 from .endpoints import ByteConsole, Endpoints, InputFile, Keyboard, OutputFile, Server
 
 if TYPE_CHECKING:
@@ -102,9 +102,8 @@ class Attached:
         """All models as after power-on, but for non-volatile content."""
         for models in self.placed.values():
             for model in models:
-                reset: Callable[[], None] | None = getattr(model.device, "reset", None)
-                if reset is not None:
-                    reset()
+                if isinstance(model.device, Resettable):
+                    model.device.reset()
 
 
 def attach(config: MachineConfig, bus: Bus, around: Surroundings) -> Attached:

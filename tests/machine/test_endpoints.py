@@ -162,6 +162,33 @@ def test_socket__left_over_or_something_else_at_its_path(unix: str) -> None:
     assert Path(unix).read_bytes() == b"precious"
 
 
+def test_socket__another_machine_listens_there(unix: str) -> None:
+    first, guest = served(unix)
+    with pytest.raises(UserError, match="console: Address already in use"):
+        Server(unix, wait=False).start()
+    first.poll()  # the visit of the second one
+    first.poll()
+    with connect(unix) as client:
+        first.poll()
+        guest.say(b"still here")
+        assert client.recv(100) == b"still here"
+    first.stop()
+
+
+def test_socket__interrupted_while_it_waits(unix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = Endpoints()
+    server = Server(unix, wait=True)
+    ends.add(server)
+
+    def interrupt(_self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Server, "_accept", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ends.start()
+    assert not os.path.exists(unix), "nothing is left behind"
+
+
 def test_tcp__port_in_use_is_one_line() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
