@@ -111,7 +111,7 @@ def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int)
 
     values["ID_AA64MMFR0_EL1"] = _set(values["ID_AA64MMFR0_EL1"], 0, PARANGE[pa_bits])
     mmfr1 = _set(values["ID_AA64MMFR1_EL1"], 0, {"none": 0, "af": 1, "dirty": 2}[features.hafdbs])
-    mmfr1 = _set(mmfr1, 8, 0)  # VH: EL2 with E2H is not translated here
+    mmfr1 = _set(mmfr1, 8, 1)  # VH
     if not features.pan:
         mmfr1 = _set(mmfr1, 20, 0)
     values["ID_AA64MMFR1_EL1"] = mmfr1

@@ -24,9 +24,9 @@ BENCH = ("bench/loops.S", "bench/realm.c")
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """An image.  kind: `host` (NS-EL2), `realm` (R-EL1) or `secure` (S-EL1).
+    """An image.  kind: `host` (NS-EL2), `realm` (R-EL1) or `secure` (S-EL1), or `linux` (a static program).
 
-    sources: relative to this folder, besides the SDK's.
+    sources: relative to this folder, besides the SDK's, which a `linux` program does not have.
     """
 
     name: str
@@ -80,9 +80,22 @@ IMAGES = (
     Firmware("pmu", "realm", ("payloads/pmu.c",), "counts its cycles and instructions, to an overflow"),
     Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
     Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
+    Firmware("power", "realm", ("payloads/power.c", "stage1/stage1.c"), "turns RECs on and off, and lets them sleep"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),
     Firmware("bench-hostcall", "realm", ("bench/hostcall.c", *BENCH), "host call round trips"),
     Firmware("bench-rmi", "host", ("bench/rmi.c",), "RMI round trips"),
+)
+
+PROGRAMS = (
+    Firmware(
+        "linux-init",
+        "linux",
+        (
+            *(f"linux-init/{name}" for name in ("start.S", "main.c", "shell.c", "commands.c", "text.c")),
+            "sdk/runtime/mem.c",
+        ),
+        "the first process of a Linux realm",
+    ),
 )

@@ -79,6 +79,8 @@ class Toolchain:
 _GNU = ("-march=armv8.2-a", "-mno-outline-atomics", "-fno-pie", "-fno-tree-loop-distribute-patterns")
 _LLVM = ("--target=aarch64-none-elf", "-march=armv8.2-a", "-mno-outline-atomics", "-fno-pic")
 _ZIG = ("-target", "aarch64-freestanding-none", "-mcpu=generic+v8_2a", "-mno-outline-atomics", "-fno-pic")
+# zig names every feature of its CPU behind -mgeneral-regs-only, which takes these two away.
+_ZIG_NO_SIMD = ("-Xclang", "-target-feature", "-Xclang", "-neon", "-Xclang", "-target-feature", "-Xclang", "-fp-armv8")
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Toolchain:
@@ -104,7 +106,7 @@ def _of(command: tuple[str, ...]) -> Toolchain:
     base = os.path.basename(command[0])
     if "ziglang" in command or base.startswith("zig"):
         # zig adds undefined-behaviour traps and debug sections with absolute paths.
-        return Toolchain("zig", command, (*_ZIG, "-fno-sanitize=all", "-g0"), ())
+        return Toolchain("zig", command, (*_ZIG, *_ZIG_NO_SIMD, "-fno-sanitize=all", "-g0"), ())
     if "clang" in base:
         return Toolchain("clang", command, _LLVM, ("-fuse-ld=lld",))
     return Toolchain("gcc", command, _GNU, ("-no-pie",))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigError
-from machine.config.types import Behaviour, DenyCpuOn, Evict, IgnoreMmio, InjectSea, PartialRipas
+from machine.config.types import Behaviour, DenyCpuOn, Evict, Gicv3, IgnoreMmio, InjectSea, PartialRipas
 from rmm.abi.layout import Field, Struct
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ HOST_INFO = Struct(
     Field("behaviours_offset", 0x05C, "u32", doc="bytes from the block's start to their records"),
     Field("gicd_pa", 0x060, "u64", doc="GICv3 distributor, 0 for none"),
     Field("gicr_pa", 0x068, "u64", doc="GICv3 redistributors, one after the other, 0 for none"),
+    Field("gicr_stride", 0x070, "u64", doc="bytes from one redistributor to the next"),
     Field("bank_base", 0x080, "u64", MAX_BANKS, doc="Non-secure DRAM"),
     Field("bank_size", 0x0C0, "u64", MAX_BANKS, doc="bytes"),
     doc="the host information block: X0 of the host at entry",
@@ -156,6 +157,7 @@ def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
     consoles = {device.console: device.base for device in config.devices.values() if hasattr(device, "console")}
     first = {pas: next((r.base for r in config.memory.values() if r.pas == pas), 0) for pas in ("secure", "realm")}
     root = config.memory[config.gpt.region]
+    gic = next((device for device in config.devices.values() if isinstance(device, Gicv3)), None)
     cpus = b"".join(affinity.to_bytes(8, "little") for affinity in config.cpu.affinities)
     behaviours = b"".join(_behaviour(one, realms) for one in config.host.behaviour)
     cpus_offset = HOST_INFO.size + len(realms) * REALM_INFO.size
@@ -178,6 +180,9 @@ def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
             "num_behaviours": len(config.host.behaviour),
             "cpus_offset": cpus_offset,
             "behaviours_offset": cpus_offset + len(cpus),
+            "gicd_pa": gic.base if gic else 0,
+            "gicr_pa": gic.redistributors if gic else 0,
+            "gicr_stride": gic.stride if gic else 0,
             "bank_base": [bank.base for bank in banks] + [0] * (MAX_BANKS - len(banks)),
             "bank_size": [bank.size for bank in banks] + [0] * (MAX_BANKS - len(banks)),
         }

@@ -97,7 +97,7 @@ def _configure(args: argparse.Namespace) -> MachineConfig:
     if args.entry is not None:
         extra["boot"] = {"entry": args.entry}
     config = load(name, args.set, extra=extra or None)
-    if not config.load:
+    if not config.load and config.boot.host == "firmware":
         raise UserError(f"{name}: nothing is loaded: give the Normal world an image with --load FILE[@ADDR]")
     return config
 

@@ -21,6 +21,7 @@ SOURCES = (
     "mmu.c",
     "sysreg.c",
     "traps.c",
+    "vhe.c",
     "time.c",
     "pmu.c",
     "maintenance.c",

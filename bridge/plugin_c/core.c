@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Machines and cores: their lives, and the run loop. */
 #include "core.h"
+#include "traps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,6 +160,7 @@ void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
         engine_stop(c->e);
         return;
     }
+    if (c->watch && cca_watch_block(c, pc, bytes)) return;
     uint32_t n = bytes >> 2;
     c->block_pc = pc;
     c->block_insns = n;
@@ -219,6 +221,9 @@ int cca_run(cca_core *c, uint64_t slice)
         case CCA_STOP_FAULT:
             cca_handle_fault(c);
             break;
+        case CCA_STOP_REACHED:
+            cca_give_back(c, engine_pc(c->e));
+            break;
         case CCA_STOP_ABORTED:
             x->reason = CCA_EXIT_ABORTED;
             x->pc = engine_pc(c->e);
@@ -230,7 +235,8 @@ int cca_run(cca_core *c, uint64_t slice)
             break;
         default:
             /* left by an exit, at the deadline or for maintenance; else nobody asked, and it is WFI */
-            if (x->reason == CCA_EXIT_NONE && m->insns < c->deadline && !c->ndrop && !c->drop_all_pending) waits(c);
+            if (c->found) cca_watch_stopped(c);
+            else if (x->reason == CCA_EXIT_NONE && m->insns < c->deadline && !c->ndrop && !c->drop_all_pending) waits(c);
             break;
         }
         c->block_insns = 0;
@@ -292,14 +298,15 @@ uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding)
 {
     uint64_t value;
     if (cca_pmu_peek(c, encoding & 0xFFFF, &value)) return value;
-    return engine_sysreg(c->e, encoding & 0xFFFF) | cca_stored(c, encoding & 0xFFFF);
+    return cca_kept(c, encoding & 0xFFFF);
 }
 
 int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
 {
-    cca_store(c, encoding & 0xFFFF, value);
+    value = cca_keep(c, encoding & 0xFFFF, value);
     c->mmu_dirty = true;
     c->flush_pending = true;
+    c->watch |= WATCH_STALE;
     if (cca_pmu_poke(c, encoding & 0xFFFF, value)) return 0;
     return engine_set_sysreg(c->e, encoding & 0xFFFF, value) ? 0 : -1;
 }

@@ -82,6 +82,16 @@ struct cca_core {
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
     struct cca_pmu pmu;
 
+    uint8_t watch;               /* enum cca_watch */
+    uint8_t fp_to[4];            /* by level: where its SIMD&FP instructions trap to, 0: nowhere */
+    bool sve_by_engine[4];       /* by level: the engine refuses SVE, which comes first */
+    bool zen_el0;                /* CPTR_EL2.ZEN = 1 under E2H and TGE: EL0's SVE traps, EL2's does not */
+    uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
+    uint64_t stop_at;            /* while engine_stopping: where */
+    uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
+    bool cnthctl_held;
+    bool e2h, host;              /* HCR_EL2.E2H; E2H and TGE: EL0 is the host's */
+    uint64_t cptr;               /* CPTR_EL2, while E2H: the engine has another format */
     uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
@@ -97,7 +107,7 @@ struct cca_core {
     unsigned nevents;
 
     uint8_t *fetch_page;         /* host pointer of the page instructions were last read from */
-    uint64_t fetch_va;
+    uint64_t fetch_va, fetch_pa;
     int fetch_el;
 
     char error[160];
@@ -146,9 +156,10 @@ void cca_flush_large(struct cca_core *c, uint64_t va);               /* TLBI by 
 void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
 void cca_drop_all_code_everywhere(struct cca_machine *m);
 
-/* sysreg.c: the bits of a register that the engine drops and the plugin keeps */
-uint64_t cca_stored(struct cca_core *c, uint32_t encoding);
-void cca_store(struct cca_core *c, uint32_t encoding, uint64_t value);
+/* vhe.c */
+uint32_t cca_vhe_register(const struct cca_core *c, uint32_t encoding, unsigned el); /* what a name means under E2H */
+uint64_t cca_keep(struct cca_core *c, uint32_t encoding, uint64_t value); /* what the engine is to hold for it */
+uint64_t cca_kept(struct cca_core *c, uint32_t encoding);                 /* and what its reader sees */
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);

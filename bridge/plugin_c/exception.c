@@ -7,6 +7,7 @@
 #define PSTATE_NZCV 0xF0000000u
 #define PSTATE_DIT (1u << 24)
 #define PSTATE_PAN (1u << 22)
+#define PSTATE_IL (1u << 20)
 #define PSTATE_SSBS (1u << 12)
 #define PSTATE_DAIF 0x3C0u
 #define SCTLR_SPAN (1ull << 23)
@@ -62,6 +63,7 @@ bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn)
         if (host == NULL) return false;
         c->fetch_page = host;
         c->fetch_va = va & ~0xFFFull;
+        c->fetch_pa = x.pa;
         c->fetch_el = el;
     }
     memcpy(insn, c->fetch_page + (va & 0xFFF), 4);
@@ -91,6 +93,11 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
     } else {
         c->loop_insns = c->m->insns;
         c->loop_count = 0;
+    }
+    if (pstate & PSTATE_IL) c->watch |= WATCH_STALE; /* SPSR.IL, which an ERET brings back */
+    if (c->cnthctl_held) {
+        c->cnthctl_held = false;
+        engine_set_sysreg(c->e, CNTHCTL_EL2, c->cnthctl);
     }
     cca_event_add(c, CCA_EVENT_EXCEPTION, target_el, elr, esr, has_far ? far : 0);
     engine_set_exception_regs(c->e, target_el, elr, pstate, esr);
@@ -292,6 +299,13 @@ static uint64_t sysreg_iss(uint32_t insn)
     return (op0 << 20) | (op2 << 17) | (op1 << 14) | (crn << 10) | (rt << 5) | (crm << 1) | dir;
 }
 
+/* HCR_EL2.TIDCP: the IMPLEMENTATION DEFINED encodings, op0 = 3 or 1 with CRn = 11 or 15. */
+static bool is_tidcp(uint32_t insn)
+{
+    unsigned crn = (insn >> 12) & 15;
+    return (insn & 0xFFC80000u) == 0xD5080000u && (crn == 11 || crn == 15);
+}
+
 static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
 {
     uint32_t insn = 0;
@@ -332,6 +346,12 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
         cca_leave(c, CCA_EXIT_UNDEF_EL2);
         return;
     }
+    if (el == 1 && !c->cfg.stage2 && have && is_tidcp(insn) && (cca_hcr(c) & HCR_TIDCP)) {
+        syndrome = EC(0x18) | sysreg_iss(insn);
+        target = 2;
+    }
+    /* Nothing else is undefined at EL2's cost: pointer authentication that HCR_EL2.API traps */
+    if (syndrome >> 26 == 0 && target == 2 && el < 2 && !(cca_hcr(c) & HCR_TGE)) syndrome = EC(0x09);
     uint64_t esr = syndrome >> 26 != 0 ? syndrome | ESR_IL : ESR_IL;
     unsigned to = target == 2 && c->cfg.el == 2 ? 2 : cca_own_target(c, el); /* 2: the host traps its EL1 */
     cca_take(c, to, pc, esr, false, 0);

@@ -16,7 +16,6 @@
 
 #define GICR_TYPER 0x0008
 #define GICR_WAKER 0x0014
-#define TYPER_VLPIS (1UL << 1)
 #define TYPER_LAST (1UL << 4)
 #define WAKER_SLEEP (1U << 1)
 #define WAKER_ASLEEP (1U << 2)
@@ -67,16 +66,17 @@ static uint32_t packed(uint64_t mpidr)
     return (uint32_t)(mpidr & 0xffffff) | (uint32_t)(mpidr >> 32 & 0xff) << 24;
 }
 
-uint64_t gic_redistributor(uint64_t gicr, uint64_t mpidr)
+uint64_t gic_redistributor(const struct ccab_host_info *info, uint64_t mpidr)
 {
-    for (;;) {
+    uint64_t gicr = info->gicr_pa;
+    for (uint32_t i = 0; i < info->num_cpus; i++, gicr += info->gicr_stride) {
         uint64_t typer = read64(gicr + GICR_TYPER);
         if (typer >> 32 == packed(mpidr))
             return gicr;
         if (typer & TYPER_LAST)
-            return 0;
-        gicr += typer & TYPER_VLPIS ? 2 * GIC_FRAMES : GIC_FRAMES;
+            break;
     }
+    return 0;
 }
 
 void gic_init_pe(uint64_t redistributor)

@@ -13,7 +13,6 @@
 #define GIC_SPECIAL 1020 /* from here on: no interrupt */
 #define GIC_PRIORITY 0xa0
 #define GIC_PMR_ALL 0xf0
-#define GIC_FRAMES 0x20000UL /* RD_base and SGI_base of a redistributor */
 
 #define ICC_PMR_EL1 S3_0_C4_C6_0
 #define ICC_SGI1R_EL1 S3_0_C12_C11_5
@@ -33,7 +32,7 @@
 /* Distributor: affinity routing and Group 1 on, every SPI off, in Group 1, at GIC_PRIORITY.  How many SPIs there are. */
 unsigned gic_init(uint64_t gicd);
 /* The redistributor (RD_base) of the PE with this affinity, 0 for none. */
-uint64_t gic_redistributor(uint64_t gicr, uint64_t mpidr);
+uint64_t gic_redistributor(const struct ccab_host_info *info, uint64_t mpidr);
 /* This PE's redistributor and CPU interface; SGIs and the timers' PPIs on. */
 void gic_init_pe(uint64_t redistributor);
 /* SPIs: routes one to a PE and enables it; sets or clears its pending state. */

@@ -138,9 +138,9 @@ static void run_timers(struct pe *pe)
 {
     uint64_t now = read_sysreg(cntpct_el0);
     pe->timers = 0;
-    write_sysreg(cnthp_cval_el2, now + 300000);
-    write_sysreg(cntv_cval_el0, now + 200000);
-    write_sysreg(cntp_cval_el0, now + 100000);
+    write_sysreg(cnthp_cval_el2, now + 6000000);
+    write_sysreg(cntv_cval_el0, now + 4000000);
+    write_sysreg(cntp_cval_el0, now + 2000000);
     write_sysreg(cnthp_ctl_el2, TIMER_ON);
     write_sysreg(cntv_ctl_el0, TIMER_ON);
     write_sysreg(cntp_ctl_el0, TIMER_ON);
@@ -256,7 +256,7 @@ static int find_pes(void)
     for (uint32_t i = 0; i < num; i++) {
         pes[i].index = i;
         pes[i].mpidr = ccab_mpidr(machine)[i];
-        pes[i].gicr = gic_redistributor(machine->gicr_pa, pes[i].mpidr);
+        pes[i].gicr = gic_redistributor(machine, pes[i].mpidr);
         if (!check_equal(pes[i].gicr != 0, 1, "a PE has a redistributor"))
             return 0;
     }

@@ -85,8 +85,7 @@ int hostcall(struct vmm_realm *realm, struct rmi_rec_run *run)
         realm_puts(realm, (const char *)&asked[1], asked[0] < CCAB_PUTS_MAX ? asked[0] : CCAB_PUTS_MAX);
         return 1;
     case CCAB_HC_EXIT:
-        realm->done = 1;
-        realm->exit_code = (int)(asked[0] & 0xff);
+        realm_stop(realm, (int)(asked[0] & 0xff));
         return 0;
     case CCAB_HC_YIELD:
         return 0;

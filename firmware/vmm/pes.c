@@ -8,7 +8,6 @@
 #define STACK_PAGES 4
 #define MAX_PES 64
 #define GICD_SIZE 0x10000UL
-#define GICR_SIZE 0x20000UL /* of each PE */
 
 /* What a PE finds at the top of its stack. */
 struct start {
@@ -37,7 +36,7 @@ static void stage1_on(const struct ccab_host_info *info)
     for (uint32_t i = 0; i < info->num_banks; i++)
         map(info->bank_base[i], info->bank_size[i], S1_CODE);
     map(info->gicd_pa, info->gicd_pa ? GICD_SIZE : 0, S1_MMIO);
-    map(info->gicr_pa, info->gicr_pa ? info->num_cpus * GICR_SIZE : 0, S1_MMIO);
+    map(info->gicr_pa, info->gicr_pa ? info->num_cpus * info->gicr_stride : 0, S1_MMIO);
     map(host_console, host_console ? GRANULE : 0, S1_MMIO);
     for (uint32_t i = 0; i < info->num_realms; i++)
         map(ccab_realm(info, i)->console_pa, ccab_realm(info, i)->console_pa ? GRANULE : 0, S1_MMIO);

@@ -10,8 +10,12 @@
 /* How often a realm may come out for one and the same page while no other REC could change anything. */
 #define STUCK_LIMIT 8
 
-static void stop(struct vmm_realm *realm, int code)
+/* How often a REC or a realm went on or off. */
+static uint64_t changes;
+
+void realm_stop(struct vmm_realm *realm, int code)
 {
+    changes++;
     realm->done = 1;
     realm->exit_code = code;
 }
@@ -36,7 +40,7 @@ static int stuck(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t ip
     realm->stuck_exits++;
     if (realm->stuck_exits >= STUCK_LIMIT && !others_on(realm, rec)) {
         print("host: realm %u is stuck: every access to IPA 0x%lx exits\n", realm->index, ipa);
-        stop(realm, VMM_STUCK);
+        realm_stop(realm, VMM_STUCK);
     }
     return 0;
 }
@@ -45,7 +49,7 @@ static int stuck(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t ip
 static int evicted(struct vmm_realm *realm, uint64_t ipa)
 {
     print("host: realm %u reaches for IPA 0x%lx, which was evicted\n", realm->index, ipa);
-    stop(realm, VMM_STUCK);
+    realm_stop(realm, VMM_STUCK);
     return 0;
 }
 
@@ -126,7 +130,7 @@ static int sync_exit(struct vmm_realm *realm, struct vmm_rec *rec)
         return 1;
     default:
         print("host: realm %u: exit with ESR 0x%lx is not expected\n", realm->index, run->exit.esr);
-        stop(realm, VMM_STUCK);
+        realm_stop(realm, VMM_STUCK);
         return 0;
     }
 }
@@ -142,11 +146,12 @@ static struct vmm_rec *rec_by_mpidr(struct vmm_realm *realm, uint64_t mpidr)
 /* The REC is off, unless another PE's REC has turned it on again since it came out. */
 static void off(struct vmm_realm *realm, struct vmm_rec *rec)
 {
+    changes++;
     rec->on = rec->restart;
     rec->restart = 0;
     if (!rec->on && !others_on(realm, rec)) {
         print("host: realm %u: its last REC is off\n", realm->index);
-        stop(realm, VMM_STUCK);
+        realm_stop(realm, VMM_STUCK);
     }
 }
 
@@ -160,6 +165,7 @@ static int cpu_on(struct vmm_realm *realm, struct vmm_rec *rec, struct vmm_rec *
         return 1;
     }
     must("RMI_PSCI_COMPLETE", rmi_psci_complete(rec->rec, target->rec, PSCI_SUCCESS));
+    changes++;
     target->restart = vmm_pes > 1 && target->on;
     target->on = 1;
     return 1;
@@ -180,7 +186,7 @@ static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
         target = rec_by_mpidr(realm, gprs[1]);
         if (!target) {
             print("host: realm %u: PSCI names MPIDR 0x%lx, there is no such REC\n", realm->index, gprs[1]);
-            stop(realm, VMM_STUCK);
+            realm_stop(realm, VMM_STUCK);
             return 0;
         }
         if (gprs[0] == SMC_PSCI_CPU_ON || gprs[0] == SMC_PSCI_CPU_ON_32)
@@ -188,11 +194,11 @@ static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
         must("RMI_PSCI_COMPLETE", rmi_psci_complete(rec->rec, target->rec, PSCI_SUCCESS));
         return 1;
     case SMC_PSCI_SYSTEM_OFF:
-        stop(realm, 0);
+        realm_stop(realm, 0);
         return 0;
     case SMC_PSCI_SYSTEM_RESET:
         print("host: realm %u asks for a reset: it ends here\n", realm->index);
-        stop(realm, 0);
+        realm_stop(realm, 0);
         return 0;
     default: /* CPU_SUSPEND: resumes at once */
         return 0;
@@ -315,17 +321,9 @@ static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
         return hostcall(realm, run);
     default:
         print("host: realm %u: exit reason %lu\n", realm->index, run->exit.exit_reason);
-        stop(realm, VMM_STUCK);
+        realm_stop(realm, VMM_STUCK);
         return 0;
     }
-}
-
-static int runnable(const struct vmm_realm *realm, const struct vmm_rec *rec)
-{
-    vmm_lock();
-    int yes = !realm->done && rec->on;
-    vmm_unlock();
-    return yes;
 }
 
 int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
@@ -344,30 +342,56 @@ int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
     return on;
 }
 
+/* The RECs that one PE runs. */
+struct share {
+    struct vmm_realm *realms;
+    uint32_t count;
+    uint32_t pe, pes;
+    uint64_t seen; /* changes when these were counted: */
+    uint64_t on;   /* RECs that are on */
+    uint64_t own;  /* of these, RECs of this PE */
+};
+
+static void recount(struct share *share)
+{
+    share->seen = changes;
+    share->on = share->own = 0;
+    for (uint32_t i = 0; i < share->count; i++) {
+        const struct vmm_realm *realm = &share->realms[i];
+        for (uint32_t j = 0; !realm->done && j < realm->info->recs; j++) {
+            share->on += realm->recs[j].on;
+            share->own += realm->recs[j].on && j % share->pes == share->pe;
+        }
+    }
+}
+
+/* Enters a REC of the share; true while it should go on. */
+static int step(struct share *share, struct vmm_realm *realm, struct vmm_rec *rec)
+{
+    vmm_lock();
+    int runnable = !realm->done && rec->on;
+    if (share->seen != changes)
+        recount(share);
+    vmm_unlock();
+    /* Alone, a REC may sleep until its timer; among others it must not keep the PE. */
+    return runnable && rec_step(realm, rec, share->own > 1 ? RMI_REC_ENTER_FLAG_TRAP_WFI : 0);
+}
+
 void realms_run_on(struct vmm_realm *realms, uint32_t count, uint32_t pe, uint32_t pes)
 {
+    struct share share = {realms, count, pe, pes, 0, 0, 0};
     for (;;) {
-        uint64_t on = 0, own = 0;
         vmm_lock();
-        for (uint32_t i = 0; i < count; i++)
-            for (uint32_t j = 0; !realms[i].done && j < realms[i].info->recs; j++) {
-                on += realms[i].recs[j].on;
-                own += realms[i].recs[j].on && j % pes == pe;
-            }
+        recount(&share);
         vmm_unlock();
-        if (!on)
+        if (!share.on)
             return;
-        if (!own) /* another PE may turn a REC of this one on */
+        /* Another PE may turn a REC of this one on; until then the lock is left to it. */
+        while (!share.own && __atomic_load_n(&changes, __ATOMIC_RELAXED) == share.seen)
             __asm__ volatile("wfe" ::: "memory");
-        /* Alone, a REC may sleep until its timer; among others it must not keep the PE. */
-        uint64_t flags = own > 1 ? RMI_REC_ENTER_FLAG_TRAP_WFI : 0;
-        for (uint32_t i = 0; i < count; i++) {
-            struct vmm_realm *realm = &realms[i];
-            for (uint32_t j = pe; j < realm->info->recs; j += pes) {
-                struct vmm_rec *rec = &realm->recs[j];
-                for (unsigned left = TURN; left && runnable(realm, rec) && rec_step(realm, rec, flags); left--)
+        for (uint32_t i = 0; i < count; i++)
+            for (uint32_t j = pe; j < realms[i].info->recs; j += pes)
+                for (unsigned left = TURN; left && step(&share, &realms[i], &realms[i].recs[j]); left--)
                     ;
-            }
-        }
     }
 }

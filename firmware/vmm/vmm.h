@@ -170,6 +170,8 @@ int behaviour_keeps(const struct vmm_realm *realm, uint64_t ipa);
 void realms_run_on(struct vmm_realm *realms, uint32_t count, uint32_t pe, uint32_t pes);
 /* Enters one REC once and answers its exit; true while that REC alone should go on. */
 int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags);
+/* The realm's RECs run no more; `code` is its result. */
+void realm_stop(struct vmm_realm *realm, int code);
 /* Answers the host call in `run`. True while the REC should go on. */
 int hostcall(struct vmm_realm *realm, struct rmi_rec_run *run);
 void realm_puts(const struct vmm_realm *realm, const char *text, uint64_t length);

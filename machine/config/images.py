@@ -77,7 +77,8 @@ def read_images(config: MachineConfig) -> Images:
         stage += staged.size
         realms.append(staged)
     disjoint(areas, config.source.where)
-    entry = _entry(config, loads, "boot", config.boot.entry, config.boot.world)
+    boot = config.boot
+    entry = _entry(config, loads, "boot", boot.entry, boot.world) if boot.host == "firmware" else 0
     service = config.secure
     secure = None if service is None else _entry(config, loads, "secure", service.entry, "secure")
     return Images(loads, tuple(realms), entry, secure)

@@ -408,6 +408,69 @@ class Secure(_Block, frozen=True):
     ] = "cca5ec0e-0001-4000-8000-000000000001"
 
 
+class Disk(_Block, frozen=True):
+    """A virtio block device."""
+
+    file: Annotated[str, Meta(description="Raw image: a path relative to this file.", min_length=1, max_length=4096)]
+    mode: Annotated[
+        Literal["overlay", "ro", "rw"],
+        Meta(description="Writes: kept in memory until the machine ends, refused, or made to the file."),
+    ] = "overlay"
+
+
+class Share(_Block, frozen=True):
+    """A folder of the host's, for the realm to mount by 9p."""
+
+    folder: Annotated[str, Meta(description="A path relative to this file.", min_length=1, max_length=4096)]
+    tag: Annotated[str, Meta(description="mount_tag.", pattern=r"^[!-~]{1,127}$")]
+    writable: Annotated[bool, Meta(description="The realm may change what is in it.")] = False
+
+
+class Net(_Block, frozen=True):
+    """A virtio network device: DHCP, DNS, and connections to the host's loopback, without any privileges."""
+
+    capture: Annotated[str | None, Meta(description="Packets go to this file (pcap).")] = None
+
+
+class Vmm(_Block, frozen=True):
+    """A realm with Linux for the Python VMM, laid out as kvmtool does (docs/linux.md)."""
+
+    kernel: Annotated[
+        str | None,
+        Meta(
+            description="Image, Image.gz, zboot or vmlinux: a path relative to this file. By default what was fetched."
+        ),
+    ] = None
+    initrd: Annotated[str | None, Meta(description="By default the project's initramfs.")] = None
+    script: Annotated[
+        str | None, Meta(description="What the project's initramfs runs; without it, an interactive shell.")
+    ] = None
+    busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
+    modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
+    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
+    dtb: Annotated[str | None, Meta(description="Device tree; by default one is made.")] = None
+    memory: Annotated[Size, Meta(description="RAM of the realm, at IPA 0x8000_0000.")] = field(
+        default_factory=partial(Size, 256 << 20)
+    )
+    vcpus: Annotated[int, Meta(ge=1, le=8, description="vCPUs.")] = 1
+    console: Annotated[
+        Literal["serial", "virtio", "pl011"],
+        Meta(description="`serial`: a 16550; `virtio`: hvc0; `pl011`."),
+    ] = "serial"
+    hash: Annotated[Literal["sha256", "sha512"], Meta(description="Hash algorithm of the measurements.")] = "sha256"
+    personalization: Annotated[
+        str, Meta(description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros.")
+    ] = ""
+    sve: Annotated[int, Meta(ge=0, le=2048, multiple_of=128, description="SVE vector length in bits; 0 for none.")] = 0
+    pmu: Annotated[
+        Annotated[int, Meta(ge=0, le=31)] | None, Meta(description="PMU event counters; without it no PMU.")
+    ] = None
+    disks: Annotated[list[Disk], Meta(description="Disks: vda, vdb, …", max_length=16)] = []
+    shares: Annotated[list[Share], Meta(description="Folders.", max_length=8)] = []
+    net: Annotated[Net | None, Meta(description="A network device.")] = None
+    rng: Annotated[bool, Meta(description="A virtio entropy device, from the machine's seed.")] = True
+
+
 class Realm(_Block, frozen=True):
     """A realm for the host to build. The host firmware reads this from the host information block."""
 
@@ -608,6 +671,9 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     boot: Boot = field(default_factory=Boot)
     secure: Annotated[Secure | None, Meta(description="Service of the Secure world.")] = None
     realms: Annotated[list[Realm], Meta(description="Realms for the host to build.", max_length=64)] = []
+    vmm: Annotated[Vmm | None, Meta(description="Linux as a realm, under `boot.host: vmm`; instead of `realms`.")] = (
+        None
+    )
     host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)

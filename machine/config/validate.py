@@ -387,6 +387,8 @@ def _behaviour(machine: MachineFile, index: int, where: Where) -> None:
     def at(key: str) -> str:
         return f"{where('host', 'behaviour', index, key)}: host.behaviour[{index}].{key}"
 
+    if machine.boot.host == "vmm":
+        raise ConfigError(f"{at('type')}: a way of the host firmware, boot.host is vmm")
     if not machine.realms:
         raise ConfigError(f"{at('type')}: the machine has no realms that could meet it")
     names = [realm.name for realm in machine.realms]

@@ -229,8 +229,8 @@ class RealmMemory:
         i = self.index(ipa)
         if i is None or not ipa & self.shared_bit:
             return None
-        entry = self.pages[i]
-        return entry & ~STATE if entry & STATE in (SHARED, MAPPED) else None
+        state = self.pages[i] & STATE
+        return self._share(i) if state in (SHARED, MAPPED, EMPTY) else None
 
     # Taking apart
 

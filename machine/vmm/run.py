@@ -63,10 +63,10 @@ class Interrupts(Protocol):
     """The realm's interrupt controller, as its host emulates it (machine.vmm.vgic)."""
 
     def fill(self, vcpu: int) -> tuple[int, Sequence[int]]: ...
-    def fold(self, vcpu: int, hcr: int, lrs: Sequence[int], misr: int, vmcr: int) -> None: ...
+    def fold(self, vcpu: int, hcr: int, lrs: tuple[int, ...], misr: int, vmcr: int) -> None: ...
     def pending(self, vcpu: int) -> bool: ...
-    def set_timers(self, vcpu: int, cntp_ctl: int, cntv_ctl: int) -> None: ...
-    def write_sgi(self, vcpu: int, iss: int, value: int) -> None: ...
+    def timers(self, vcpu: int, cntp_ctl: int, cntv_ctl: int) -> None: ...
+    def sysreg(self, vcpu: int, esr: int, value: int) -> bool: ...
 
 
 class Runner:
@@ -168,7 +168,7 @@ class Runner:
         vcpu.entries += 1
         if self.interrupts is not None:
             gic = self.interrupts.fill(vcpu.index)
-            if gic != self._gic_written.get(vcpu.index):
+            if gic is not self._gic_written.get(vcpu.index):
                 hcr, lrs = gic
                 door.write(run + _GIC, b"".join(word.to_bytes(8, "little") for word in (hcr, *lrs)))
                 self._gic_written[vcpu.index] = gic
@@ -180,10 +180,10 @@ class Runner:
         """Answers an exit; False when the vCPU does not go on now."""
         data = self.vmm.door.read(vcpu.run + _EXIT, REC_EXIT.size)
         if self.interrupts is not None:
-            cntp_ctl, _, cntv_ctl, _ = _timers(data)
-            self.interrupts.set_timers(vcpu.index, cntp_ctl, cntv_ctl)
             hcr, *lrs, misr, vmcr = _gic(data)
-            self.interrupts.fold(vcpu.index, hcr, lrs, misr, vmcr)
+            self.interrupts.fold(vcpu.index, hcr, tuple(lrs), misr, vmcr)
+            cntp_ctl, _, cntv_ctl, _ = _timers(data)
+            self.interrupts.timers(vcpu.index, cntp_ctl, cntv_ctl)
         return self._answers[_reason(data)[0]](vcpu, data)
 
     def _interrupted(self, vcpu: Vcpu, data: bytes) -> bool:
@@ -205,8 +205,7 @@ class Runner:
         if ec == EC_WFX:
             vcpu.waiting = True
             return False
-        if ec == EC_SYSREG and self.interrupts is not None:
-            self.interrupts.write_sgi(vcpu.index, esr & 0x1FF_FFFF, gprs[0])
+        if ec == EC_SYSREG and self.interrupts is not None and self.interrupts.sysreg(vcpu.index, esr, gprs[0]):
             return True
         raise End(UNHANDLED, f"realm `{self.vmm.name}`: vCPU {vcpu.index} left with ESR {esr:#x}")
 

@@ -45,7 +45,7 @@ PMUSERENR, PMCR, PMCNTENSET = sysreg(3, 3, 9, 14, 0), sysreg(3, 3, 9, 12, 0), sy
 PMINTENSET, PMEVCNTR0 = sysreg(3, 0, 9, 14, 1), sysreg(3, 3, 14, 8, 0)
 PMCCNTR, PMCCFILTR, PMEVTYPER0 = sysreg(3, 3, 9, 13, 0), sysreg(3, 3, 14, 15, 7), sysreg(3, 3, 14, 12, 0)
 RNDR, RNDRRS = sysreg(3, 3, 2, 4, 0), sysreg(3, 3, 2, 4, 1)
-ID_AA64ISAR0 = sysreg(3, 0, 0, 6, 0)
+ID_AA64ISAR0, ID_AA64MMFR1 = sysreg(3, 0, 0, 6, 0), sysreg(3, 0, 0, 7, 1)
 CNTHV_TVAL, CNTKCTL, CNTHCTL = sysreg(3, 4, 14, 3, 0), sysreg(3, 0, 14, 1, 0), sysreg(3, 4, 14, 1, 0)
 
 
@@ -289,17 +289,6 @@ def test_pmccntr__at_el0_is_virtual_time() -> None:
 def test_rndr__hidden_gives_no_number() -> None:
     flags = sysreg(3, 3, 4, 2, 0)
     assert twice([mrs(RNDR, 0), mrs(flags, 1), mrs(RNDRRS, 2), mrs(flags, 3)], hide_rndr=True) == [0, 1 << 30] * 2
-
-
-def test_hcr__e2h_is_res0() -> None:
-    bench = Bench()
-    core = bench.core(el=2)
-    core.set_x(0, [ALL])
-    bench.run(core, [msr(HCR_EL2, 0), mrs(HCR_EL2, 1)])
-    (value,) = core.get_x(1, 1)
-    assert not value & HCR_E2H
-    assert value & HCR_RW
-    bench.close()
 
 
 # Runs that used not to end

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,16 @@ def test_toolchain__gnu_is_preferred_then_llvm_then_zig(tmp_path: Path, monkeypa
         (tmp_path / program).chmod(0o755)
         assert shutil.which(program)
         assert toolchain.find({}).name == name
+
+
+def _is_simd(word: int) -> bool:
+    """Data processing, loads and stores of SIMD and floating-point registers (DDI 0487 C4.1)."""
+    return word >> 25 & 7 == 7 or (word >> 25 & 5 == 4 and bool(word >> 26 & 1))
+
+
+@pytest.mark.parametrize("image", [one for one in IMAGES if one.name != "sve"], ids=lambda image: image.name)
+def test_image__uses_no_simd_register(out: Path, image: build.Firmware) -> None:
+    """CPACR_EL1.FPEN and CPTR_EL2 may trap them until someone turns them on."""
+    for name, code in elf.functions(out / f"{image.name}.elf"):
+        words = struct.iter_unpack("<I", code[: len(code) & ~3])
+        assert not [hex(word) for (word,) in words if _is_simd(word)], name

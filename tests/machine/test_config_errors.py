@@ -341,6 +341,11 @@ BROKEN = [
     ),
     ("load: {x: {file: realm.elf}}\nboot: {entry: null}", 0, "boot.entry: give it: could be any of host, x"),
     ("host: {behaviour: [{type: reject-ripas}]}", 27, "host.behaviour[0].type: the machine has no realms that could"),
+    (
+        H + "{type: reject-ripas}]}\nboot: {host: vmm}\n" + ONE,
+        27,
+        "host.behaviour[0].type: a way of the host firmware, boot.host is vmm",
+    ),
     (H + "{type: evct}]}\n" + ONE, 27, f"host.behaviour[0].type: expected {KINDS}, got `evct` (did you mean `evict`?)"),
     (H + "{type: evict}]}\n" + ONE, 20, "host.behaviour[0]: the key `ipa` is missing"),
     (H + "{type: partial-ripas, pages: 0}]}\n" + ONE, 49, "host.behaviour[0].pages: expected at least 1, got `0`"),
