@@ -266,6 +266,9 @@ def test_cache__newest_wins_cloud_before_full_and_rubbish_is_no_kernel(
     assert newest is not None and newest.release == "6.10-cloud-arm64"
     assert full is not None and full.release == "6.10-arm64"
     assert len(cache.cached_kernels()) == 3
+    assert cache.cached_as(full.image) == full
+    assert cache.cached_as(full.image.parent / "about.json") is None
+    assert cache.cached_as(tmp_path / "Image") is None
 
 
 def test_cache__folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
