@@ -31,6 +31,7 @@ ID_REGISTERS = {
 }
 MPIDR_ENCODING = sysreg(3, 0, 0, 0, 5)
 
+PMUV3P7 = 7
 PARANGE = {32: 0, 36: 1, 40: 2, 42: 3, 44: 4, 48: 5, 52: 6}
 
 
@@ -53,16 +54,20 @@ class Features(Protocol):
     def crypto(self) -> bool: ...
     @property
     def fp16(self) -> bool: ...
+    @property
+    def pmu(self) -> bool: ...
 
 
 def _set(value: int, low: int, field: int) -> int:
     return value & ~(0xF << low) | field << low
 
 
-def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int) -> dict[str, int]:
+def id_registers(
+    engine: Callable[[int], int], features: Features, pa_bits: int, *, gic: bool = False
+) -> dict[str, int]:
     """Values of the ID registers by name; a register that is not in the result reads as zero.
 
-    engine: the engine's own value of an encoding.
+    engine: the engine's own value of an encoding.  gic: the machine has a GICv3 with system registers.
     """
     values = {name: engine(encoding) for name, encoding in ID_REGISTERS.items()}
 
@@ -73,6 +78,8 @@ def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int)
         pfr0 = _set(_set(pfr0, 16, 0), 20, 0)
     for low in (24, 28, 36, 40, 44, 48, 56, 60):  # GIC, RAS, SEL2, MPAM, AMU, DIT, CSV2, CSV3
         pfr0 = _set(pfr0, low, 0)
+    if gic:
+        pfr0 = _set(pfr0, 24, 1)
     if not features.sve:
         pfr0 = _set(pfr0, 32, 0)
     values["ID_AA64PFR0_EL1"] = _set(pfr0, 52, 1)  # RME: the granule protection check is ours
@@ -85,7 +92,7 @@ def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int)
     dfr0 = values["ID_AA64DFR0_EL1"]
     for low in (4, 8, 32, 36, 40, 44, 48, 52, 56, 60):  # all but DebugVer, BRPs, WRPs, CTX_CMPs
         dfr0 = _set(dfr0, low, 0)
-    values["ID_AA64DFR0_EL1"] = dfr0
+    values["ID_AA64DFR0_EL1"] = _set(dfr0, 8, PMUV3P7 if features.pmu else 0)
     values["ID_AA64DFR1_EL1"] = 0
 
     isar0 = values["ID_AA64ISAR0_EL1"]
@@ -108,7 +115,7 @@ def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int)
 
     values["ID_AA64MMFR0_EL1"] = _set(values["ID_AA64MMFR0_EL1"], 0, PARANGE[pa_bits])
     mmfr1 = _set(values["ID_AA64MMFR1_EL1"], 0, {"none": 0, "af": 1, "dirty": 2}[features.hafdbs])
-    mmfr1 = _set(mmfr1, 8, 0)  # VH: EL2 with E2H is not translated here
+    mmfr1 = _set(mmfr1, 8, 1)  # VH
     if not features.pan:
         mmfr1 = _set(mmfr1, 20, 0)
     values["ID_AA64MMFR1_EL1"] = mmfr1

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from firmware import headers, sdk_dir
 from firmware.images import IMAGES, PROGRAMS, Firmware
-from firmware.toolchain import Toolchain, ToolchainError, find, run
+from firmware.toolchain import Toolchain, ToolchainError, find, run, runtime_sources
 
 ROOT = Path(__file__).resolve().parent
-INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1")
+INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker")
 
 
 class Builder:
@@ -37,9 +37,8 @@ class Builder:
     def image(self, firmware: Firmware) -> bool:
         """Builds one image; False when it is up to date."""
         kind = firmware.kind
-        sdk = (f"sdk/crt0_{kind}.S", *(f"sdk/runtime/{name}.c" for name in ("mem", "print", kind)))
-        sources = firmware.sources if kind == "linux" else (*sdk, *firmware.sources)
-        objects = [self._object(source) for source in sources]
+        sdk = [] if kind == "linux" else [f"sdk/{source}" for source in runtime_sources(kind)]
+        objects = [self._object(source) for source in (*sdk, *firmware.sources)]
         script = "linux-init/linux.ld" if kind == "linux" else f"sdk/{kind}.ld"
         command = self._toolchain.cc([f"-Wl,-T,{script}", *map(str, objects)])
         key = self._key(command, (ROOT / script).read_bytes())

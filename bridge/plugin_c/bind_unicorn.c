@@ -19,7 +19,11 @@ struct cca_engine {
     uc_engine *uc;
     cca_core *core;
     uc_context *context;   /* this engine's own scratch copy, never restored */
-    uint64_t drop_pa;      /* page whose code is being dropped: the fill hook answers identity for it */
+    uint64_t drop_pa;      /* page whose code is being dropped: the fill hook answers it for drop_va */
+    uint64_t drop_va;
+    uint64_t stop_va, stop_pa;
+    uc_hook stop_hook;
+    bool stop_armed, stop_reached;
     bool dropping;
     bool faulted;          /* the fill hook refused a translation since the last start */
     bool broken;           /* it aborted: its state is not to be trusted, nor freed */
@@ -75,7 +79,7 @@ static bool hook_fill(uc_engine *uc, uint64_t vaddr, uc_mem_type type, uc_tlb_en
     if (e->dropping) {
         result->paddr = e->drop_pa;
         result->perms = UC_PROT_READ | UC_PROT_EXEC;
-        return (vaddr & ~0xFFFull) == e->drop_pa;
+        return (vaddr & ~0xFFFull) == e->drop_va;
     }
     enum cca_access access = type == UC_MEM_FETCH ? CCA_FETCH : type == UC_MEM_WRITE ? CCA_WRITE : CCA_READ;
     uint64_t pa;
@@ -254,6 +258,43 @@ int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host)
     return uc_mem_map_ptr(e->uc, pa, size, UC_PROT_ALL, host) == UC_ERR_OK ? 0 : -1;
 }
 
+static void hook_stop_before(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct cca_engine *e = user;
+    (void)address, (void)size;
+    e->stop_reached = true;
+    uc_emu_stop(uc);
+}
+
+/* Code hooks are built into the code that is translated while they exist, so that code goes before and after. */
+bool engine_stop_before(struct cca_engine *e, uint64_t va, uint64_t pa)
+{
+    engine_drop_code(e, pa);
+    e->stop_va = va;
+    e->stop_pa = pa & ~0xFFFull;
+    e->stop_reached = false;
+    e->stop_armed =
+        uc_hook_add(e->uc, &e->stop_hook, UC_HOOK_CODE, (void *)hook_stop_before, e, va, va) == UC_ERR_OK;
+    return e->stop_armed;
+}
+
+bool engine_stopping(struct cca_engine *e)
+{
+    return e->stop_armed;
+}
+
+static void remove_stop(struct cca_engine *e)
+{
+    e->stop_armed = false;
+    uc_ctl_flush_tlb(e->uc);
+    e->dropping = true; /* removing the hook looks the address up */
+    e->drop_va = e->stop_va & ~0xFFFull;
+    e->drop_pa = e->stop_pa;
+    uc_hook_del(e->uc, e->stop_hook);
+    e->dropping = false;
+    engine_drop_code(e, e->stop_pa);
+}
+
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
 {
     e->faulted = false;
@@ -267,6 +308,10 @@ enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
     abort_guarded = 1;
     uc_err err = uc_emu_start(e->uc, pc, 0, 0, 0);
     abort_guarded = 0;
+    if (e->stop_armed) {
+        remove_stop(e);
+        if (err == UC_ERR_OK && e->stop_reached) return CCA_STOP_REACHED;
+    }
     if (err == UC_ERR_OK) return CCA_STOP_ASKED; /* or WFI: the core knows whether it asked */
     if (err == UC_ERR_EXCEPTION && e->faulted) return CCA_STOP_FAULT;
     *error = (int)err;
@@ -407,7 +452,7 @@ void engine_drop_code(struct cca_engine *e, uint64_t pa)
     /* remove_cache takes a virtual address: make the page identity-mapped for the length of the call */
     uc_ctl_flush_tlb(e->uc);
     e->dropping = true;
-    e->drop_pa = page;
+    e->drop_va = e->drop_pa = page;
     uc_ctl_remove_cache(e->uc, page, page + 4096);
     e->dropping = false;
     uc_ctl_flush_tlb(e->uc);

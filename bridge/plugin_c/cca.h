@@ -8,7 +8,7 @@
 #ifndef CCA_H
 #define CCA_H
 
-#include "cca_types.h"
+#include "gic.h"
 
 /* cffi: begin */
 enum cca_reason {
@@ -20,7 +20,7 @@ enum cca_reason {
     CCA_EXIT_WFI = 5,         /* nothing pending and no timer armed: PC is after the WFI */
     CCA_EXIT_WFX_TRAP = 6,    /* trapped WFI: PC is at the instruction, esr filled */
     CCA_EXIT_SLICE = 7,       /* the slice given to cca_run is used up */
-    CCA_EXIT_TIMER = 8,       /* an EL1 timer is asserted and unmasked, and the context takes physical interrupts */
+    CCA_EXIT_TIMER = 8,       /* an EL1 timer or the PMU asserts its interrupt, and the context takes physical ones */
     CCA_EXIT_SYSREG = 9,      /* an access trapped to EL2: esr, value; PC at the instruction */
     CCA_EXIT_SEMIHOST = 10,   /* HLT #0xF000: x[0], x[1]; PC is at the HLT */
     CCA_EXIT_AARCH32 = 11,    /* an SPSR that would return to AArch32: esr holds the SPSR */
@@ -31,12 +31,15 @@ enum cca_reason {
     CCA_EXIT_LIMIT = 16,      /* the machine's instruction limit is reached */
     CCA_EXIT_UNDEF_EL2 = 17,  /* trapped SVE/SME/FP access from a realm (esr) */
     CCA_EXIT_ABORTED = 18,    /* the engine gave up on an instruction: this core can only be read from now on */
+    CCA_EXIT_FIQ = 19,        /* a Secure interrupt is for EL3: Group 0, or Secure Group 1 in another state */
+    CCA_EXIT_IRQ = 20,        /* a Normal-world interrupt ends a realm's run, or wants EL3 while Secure code runs */
 };
 
 enum cca_event_kind {
     CCA_EVENT_UNKNOWN_SYSREG = 1, /* a = encoding op0:op1:CRn:CRm:op2 (16 bits), b = 1 for a read */
     CCA_EVENT_EXCEPTION = 2,      /* a = esr, b = far; el = target */
     CCA_EVENT_GPF = 3,            /* a = pa, b = va */
+    CCA_EVENT_INTERRUPT = 4,      /* a = vector: 0x80 IRQ, 0x100 FIQ, 0x180 SError; el = target */
 };
 
 struct cca_event {
@@ -61,6 +64,12 @@ struct cca_exit {
     uint32_t pas;             /* of an MMIO access */
 };
 
+enum cca_pmu_offer {
+    CCA_PMU_ABSENT = 0,       /* its registers are undefined */
+    CCA_PMU_TRAPPED = 1,      /* EL2 answers for them: RAZ/WI */
+    CCA_PMU_PRESENT = 2,
+};
+
 struct cca_core_config {
     uint32_t pas;             /* 8 secure, 9 non-secure, 11 realm */
     uint32_t el;              /* the level it starts at: 2 or 1 */
@@ -73,6 +82,9 @@ struct cca_core_config {
     uint64_t seed;
     uint64_t vttbr, vtcr, hcr;
     uint32_t irq_exits;       /* asserted timers end a run (CCA_EXIT_TIMER) */
+    uint32_t pmu;             /* enum cca_pmu_offer */
+    uint32_t pmu_counters;    /* event counters, 0 to 31 */
+    uint32_t pe;              /* index of its PE: 0 to 7 */
 };
 
 typedef struct cca_machine cca_machine;
@@ -90,6 +102,8 @@ void cca_memory_written(cca_machine *m, uint64_t pa, uint64_t size);
 int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size);
 uint64_t cca_insns(cca_machine *m);
 uint64_t cca_ticks(cca_machine *m);
+/* All wait: time goes on to this instruction count, if that is ahead. */
+void cca_skip_to(cca_machine *m, uint64_t insns);
 void cca_set_limit(cca_machine *m, uint64_t insns);
 /* Any run ends with CCA_EXIT_SLICE at this instruction count, whatever its own slice. */
 void cca_set_turn(cca_machine *m, uint64_t insns);
@@ -131,6 +145,38 @@ int cca_translate_va(cca_core *c, uint64_t va, uint32_t access, uint64_t *pa, ui
 void cca_get_timers(cca_core *c, uint64_t *out);
 /* Timers that assert their interrupt (ENABLE, ISTATUS, not IMASK): bit 0 CNTP, bit 1 CNTV. */
 int cca_timers_asserted(cca_core *c);
+/* RmiPmuOverflowStatus: an enabled counter has overflowed and its interrupt is enabled (rmm-abi.md 7.4). */
+int cca_pmu_overflow(cca_core *c);
+
+/* A GICv3; before any core. -1: a configuration that cannot be, or no memory. */
+int cca_machine_add_gic(cca_machine *m, const struct gic_config *config);
+/* What EL3 firmware leaves: all interrupts Non-secure Group 1, the Secure groups enabled. */
+void cca_gic_handoff(cca_machine *m);
+/* A PE comes up as EL3 firmware leaves its CPU interface, or goes down (GICR_WAKER); -1: no such PE. */
+int cca_gic_power(cca_machine *m, uint32_t pe, int on);
+void cca_gic_reset(cca_machine *m);
+/* A device's wire to an SPI; to a PPI of one PE. -1 where there is none such. */
+int cca_gic_set_line(cca_machine *m, uint32_t intid, int level);
+int cca_gic_set_ppi(cca_machine *m, uint32_t pe, uint32_t intid, int level);
+/* The registers as EL3 or a debugger reaches them: a frame's by PA, ICC_* of a PE by encoding. -1: no such. */
+int cca_gic_access(cca_machine *m, uint64_t pa, uint32_t size, int secure, int is_write, uint64_t *value);
+int cca_gic_root(cca_machine *m, uint32_t pe, uint32_t encoding, int is_write, uint64_t *value);
+int cca_gic_inspect(cca_machine *m, uint32_t pe, uint32_t intid, struct gic_irq *out);
+/* A context's virtual interface. Out: ICH_HCR (with EOIcount), MISR, VMCR, LR0..15, AP0R0, AP1R0: 21 values. */
+void cca_gic_load(cca_core *c, uint64_t hcr, uint32_t count, const uint64_t *lrs);
+void cca_gic_save(cca_core *c, uint64_t *out);
+/* What is signalled to a context, masked or not, as of now: bit 0 IRQ, bit 1 FIQ, bit 2 SError. */
+int cca_irq_lines(cca_core *c);
+/* The instruction count at which a timer next changes that; UINT64_MAX for never. */
+uint64_t cca_wake_at(cca_core *c);
+/* Whether WFI moves time on to the next timer by itself (as it does unless told otherwise), or leaves. */
+void cca_set_solo(cca_core *c, int on);
+/* The PE that a realm's context is on from now on; -1: no such PE, or a context that is bound to its own. */
+int cca_set_pe(cca_core *c, uint32_t pe);
+/* SCR_EL3.FIQ = 0 while this Secure context runs: FIQs are its own. */
+void cca_set_fiq_to_el1(cca_core *c, int on);
+/* A physical SError with this ISS. */
+void cca_pend_serror(cca_core *c, uint32_t iss);
 uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
 void cca_trace(cca_core *c, int on);
 uint64_t cca_core_insns(cca_core *c);

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* encoding of a system register: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0] */
+#define CCA_SYSREG(op0, op1, crn, crm, op2) \
+    ((uint32_t)(((op0) << 14) | ((op1) << 11) | ((crn) << 7) | ((crm) << 3) | (op2)))
+
 /* Physical address spaces, numbered as the GPT encodes them (rmm-abi.md 13.5). */
 enum cca_pas {
     CCA_PAS_SECURE = 0x8,
@@ -43,12 +47,12 @@ struct cca_mem {
 
 /* The registers a translation depends on; one per execution context, kept up to date by its owner. */
 struct cca_mmu {
-    /* stage 1 of EL1&0 and of EL2 (E2H = 0) */
+    /* stage 1 of EL1&0, and of EL2 or, with E2H, EL2&0 */
     uint64_t sctlr_el1, tcr_el1, ttbr0_el1, ttbr1_el1, mair_el1;
-    uint64_t sctlr_el2, tcr_el2, ttbr0_el2, mair_el2;
+    uint64_t sctlr_el2, tcr_el2, ttbr0_el2, ttbr1_el2, mair_el2;
     /* stage 2 of EL1&0: in force when s2_enabled; vtcr in the architecture's layout (T0SZ, SL0, TG0, PS, DS, SL2) */
     uint64_t vttbr, vtcr;
-    uint64_t hcr_el2;      /* PTW, DC, FWB, CD, VM are looked at */
+    uint64_t hcr_el2;      /* PTW, DC, FWB, TGE, E2H are looked at */
     uint8_t s2_enabled;
     uint8_t pas;           /* PAS of this security state's own memory: NS, REALM, SECURE */
     uint8_t realm;         /* Realm state: stage-2 NS bit (55) picks NS or Realm output PAS; stage-1 NS bit is RES0 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Machines and cores: their lives, and the run loop. */
 #include "core.h"
+#include "traps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ void cca_machine_free(cca_machine *m)
     if (m == NULL) return;
     while (m->ncores) cca_core_free(m->cores[m->ncores - 1]);
     free(m->mem.regions);
+    free(m->gic);
     free(m);
 }
 
@@ -98,6 +100,11 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     c->mmu_dirty = true;
     c->rng = config->seed;
     c->loop_insns = CCA_NEVER;
+    c->solo = true;
+    if (config->pe >= (m->gic ? m->gic->config.npes : GIC_MAX_PES)) {
+        snprintf(c->error, sizeof c->error, "there is no PE of index %u", config->pe);
+        return c;
+    }
     if (m->ncores == CCA_MAX_CORES) {
         snprintf(c->error, sizeof c->error, "more than %d execution contexts", CCA_MAX_CORES);
         return c;
@@ -117,10 +124,15 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     for (unsigned i = 0; i < 128; i++)
         c->id[i] = engine_sysreg(c->e, CCA_SYSREG(3, 0, 0, i >> 3, i & 7));
     c->id[5] = config->mpidr;
+    engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 5), config->mpidr); /* VMPIDR_EL2 resets to MPIDR_EL1 */
+    engine_set_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 2), 3ull << 20);   /* CPACR_EL1.FPEN: what resets is UNKNOWN */
     /* HCR_EL2 = API, APK, RW: what else the context asks for is emulated here, not by the engine */
     engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 1, 1, 0), (3ull << 40) | (1ull << 31));
     engine_set_pstate(c->e, config->el == 2 ? 0x3C9 : 0x3C5);
+    cca_pmu_reset(c);
     m->cores[m->ncores++] = c;
+    if (config->pas == CCA_PAS_NS) m->pes[config->pe].normal = c;
+    if (config->pas == CCA_PAS_SECURE) m->pes[config->pe].secure = c;
     return c;
 }
 
@@ -132,6 +144,7 @@ void cca_core_free(cca_core *c)
         if (m->cores[i] != c) continue;
         memmove(m->cores + i, m->cores + i + 1, (m->ncores - i - 1) * sizeof m->cores[0]);
         m->ncores--;
+        cca_drop_lines(c);
         break;
     }
     engine_close(c->e);
@@ -148,28 +161,59 @@ const char *cca_core_error(cca_core *c)
     return c->error;
 }
 
-void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
+/* What is not over at a deadline but must be looked at before each block. */
+bool cca_each_block(const struct cca_core *c)
 {
-    cca_machine *m = c->m;
-    if (m->insns >= c->deadline) { /* stops before this block: it is not counted */
-        c->block_insns = 0;
-        engine_stop(c->e);
-        return;
-    }
+    return c->polling || c->irq_stale || c->pmu.by_el || c->watch || !c->solo;
+}
+
+static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
+{
     uint32_t n = bytes >> 2;
     c->block_pc = pc;
     c->block_insns = n;
-    m->insns += n;
+    c->m->insns += n;
     c->own_insns += n;
+}
+
+/* WFE and YIELD end a block; while others want to run, they end the turn too. */
+static bool gives_way(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    uint32_t insn;
+    return cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn) &&
+           (insn == INSN_WFE || insn == INSN_YIELD);
+}
+
+/* Apart, and called last, so that cca_on_block has no registers to save. */
+static __attribute__((noinline)) void look_closer(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    if (c->pmu.by_el) cca_pmu_block(c);
+    if (cca_poll(c)) {
+        if (c->watch && cca_watch_block(c, pc, bytes)) return;
+        count_block(c, pc, bytes);
+        if (!c->solo && gives_way(c, pc, bytes)) c->slice_end = c->due = c->m->insns;
+        return;
+    }
+    c->block_insns = 0; /* stops before this block: it is not counted */
+    c->stopped = true;
+    engine_stop(c->e);
+}
+
+void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    if (__builtin_expect(c->m->insns >= c->deadline, 0)) look_closer(c, pc, bytes);
+    else count_block(c, pc, bytes);
 }
 
 static void waits(cca_core *c)
 {
+    cca_update_deadline(c);
+    if (c->m->insns >= c->due) return; /* what it waits for is there */
     if (c->trap_wfi) {
         engine_set_pc(c->e, engine_pc(c->e) - 4);
         c->exit.esr = (1ull << 26) | (1ull << 25) | (1ull << 24) | (0xEull << 20);
         cca_leave(c, CCA_EXIT_WFX_TRAP);
-    } else if (!cca_skip_to_timer(c)) {
+    } else if (!(c->m->gic ? cca_sleep(c) : cca_skip_to_timer(c))) {
         cca_leave(c, CCA_EXIT_WFI);
     }
 }
@@ -182,6 +226,9 @@ static void deadline_reached(cca_core *c)
         int asserted = cca_timers_asserted(c);
         c->timer_seen[0] = asserted & 1;
         c->timer_seen[1] = (asserted & 2) != 0;
+        cca_leave(c, CCA_EXIT_TIMER);
+    } else if (c->cfg.irq_exits && cca_pmu_fires(c)) {
+        c->pmu.seen = true;
         cca_leave(c, CCA_EXIT_TIMER);
     } else if (m->insns >= m->limit) {
         cca_leave(c, CCA_EXIT_LIMIT);
@@ -201,17 +248,26 @@ int cca_run(cca_core *c, uint64_t slice)
     while (x->reason == CCA_EXIT_NONE) {
         int error = 0;
         if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);
+        if (m->gic || c->serror || c->vserror) {
+            cca_irq_enter(c);
+            cca_take_interrupts(c);
+            if (x->reason != CCA_EXIT_NONE) break;
+        }
         cca_update_deadline(c);
-        if (m->insns >= c->deadline) {
+        if (m->insns >= c->due) {
             deadline_reached(c);
             if (x->reason != CCA_EXIT_NONE) break;
             cca_update_deadline(c);
         }
         c->fault_pending = false;
+        c->stopped = false;
         c->block_insns = 0;
         switch (engine_run(c->e, engine_pc(c->e), &error)) {
         case CCA_STOP_FAULT:
             cca_handle_fault(c);
+            break;
+        case CCA_STOP_REACHED:
+            cca_give_back(c, engine_pc(c->e));
             break;
         case CCA_STOP_ABORTED:
             x->reason = CCA_EXIT_ABORTED;
@@ -224,7 +280,8 @@ int cca_run(cca_core *c, uint64_t slice)
             break;
         default:
             /* left by an exit, at the deadline or for maintenance; else nobody asked, and it is WFI */
-            if (x->reason == CCA_EXIT_NONE && m->insns < c->deadline && !c->ndrop && !c->drop_all_pending) waits(c);
+            if (c->found) cca_watch_stopped(c);
+            else if (x->reason == CCA_EXIT_NONE && !c->stopped && !c->ndrop && !c->drop_all_pending) waits(c);
             break;
         }
         c->block_insns = 0;
@@ -284,19 +341,25 @@ void cca_set_pstate(cca_core *c, uint32_t pstate)
 
 uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding)
 {
-    return engine_sysreg(c->e, encoding & 0xFFFF);
+    uint64_t value;
+    if (cca_pmu_peek(c, encoding & 0xFFFF, &value)) return value;
+    return cca_kept(c, encoding & 0xFFFF);
 }
 
 int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
 {
+    value = cca_keep(c, encoding & 0xFFFF, value);
     c->mmu_dirty = true;
     c->flush_pending = true;
+    cca_watch_stale(c);
+    if (cca_pmu_poke(c, encoding & 0xFFFF, value)) return 0;
     return engine_set_sysreg(c->e, encoding & 0xFFFF, value) ? 0 : -1;
 }
 
 void cca_set_id(cca_core *c, uint32_t encoding, uint64_t value)
 {
     c->id[encoding & 127] = value;
+    if ((encoding & 127) == 0) engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 0), value); /* VPIDR_EL2 */
 }
 
 uint64_t cca_engine_id(cca_core *c, uint32_t encoding)
@@ -312,6 +375,20 @@ void cca_trap_wfi(cca_core *c, int on)
 void cca_mmio_done(cca_core *c, uint64_t value)
 {
     cca_finish_mmio(c, value);
+}
+
+void cca_set_solo(cca_core *c, int on)
+{
+    c->solo = on != 0;
+}
+
+int cca_set_pe(cca_core *c, uint32_t pe)
+{
+    cca_machine *m = c->m;
+    if (pe >= GIC_MAX_PES || (m->gic && pe >= m->gic->config.npes)) return -1;
+    if (c->cfg.pas != CCA_PAS_REALM) return pe == c->cfg.pe ? 0 : -1;
+    c->cfg.pe = pe;
+    return 0;
 }
 
 void cca_flush(cca_core *c)

@@ -4,6 +4,7 @@
 #define CCA_CORE_H
 
 #include "engine.h"
+#include "gic.h"
 
 enum {
     CCA_MAX_CORES = 1024,
@@ -14,6 +15,12 @@ enum {
 
 #define CCA_NEVER UINT64_MAX
 
+/* A PE's contexts whose timers drive its redistributor's lines, and the m->insns at which the next line rises. */
+struct cca_pe {
+    struct cca_core *normal, *secure;
+    uint64_t edge;
+};
+
 struct cca_machine {
     struct cca_mem mem;
     uint64_t insns;              /* retired instructions: the machine's only clock */
@@ -22,6 +29,8 @@ struct cca_machine {
     uint64_t turn_end;           /* the running PE's turn is over when insns reaches it */
     struct cca_core *cores[CCA_MAX_CORES];
     size_t ncores;
+    struct gic *gic;             /* NULL: none */
+    struct cca_pe pes[GIC_MAX_PES];
 };
 
 /* Which physical pages a core may hold something of (translations or code); hashed, so it errs on yes. */
@@ -29,23 +38,40 @@ struct cca_filter {
     uint64_t words[CCA_FILTER_BITS / 64];
 };
 
+/* The smallest naturally aligned power of two that covers what was added to it; none while mask is 0. */
+struct cca_span {
+    uint64_t base, mask;
+};
+
 struct cca_timer {
     uint64_t ctl, cval;
 };
 
+struct cca_pmu {
+    uint64_t mark;               /* own_insns up to which the counters stand */
+    uint64_t count[32];          /* PMEVCNTR0 to 30, PMCCNTR */
+    uint32_t type[32];           /* PMEVTYPER0 to 30, PMCCFILTR */
+    uint32_t pmcr, enabled, inten, ovs, userenr, selected, mdcr;
+    unsigned el;                 /* since mark */
+    bool by_el;                  /* what counts depends on the exception level: each block is looked at */
+    bool seen;                   /* the interrupt asserted has ended a run */
+};
+
 struct cca_core {
-    struct cca_machine *m;
+    struct cca_machine *m;       /* first what each block touches */
+    uint64_t deadline;           /* m->insns from which the block hook looks closer: `due`, or 0 while polling */
+    uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
+    uint64_t own_insns;
+    uint32_t block_insns;
+
+    bool stopped;                /* the block hook stopped the engine */
+    uint64_t due;                /* m->insns at which it does */
+    uint64_t slice_end;
     struct cca_engine *e;
     struct cca_core_config cfg;
     struct cca_exit exit;
     struct cca_mmu mmu;
     bool mmu_dirty;              /* a translation register was written since mmu was filled */
-
-    uint64_t deadline;           /* m->insns at which the block hook stops the engine */
-    uint64_t slice_end;
-    uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
-    uint32_t block_insns;
-    uint64_t own_insns;
 
     bool fault_pending;          /* set by the fill hook */
     bool fault_mmio;             /* translated, but no RAM there */
@@ -61,14 +87,37 @@ struct cca_core {
     bool looped;                 /* they are too many: the run ends, or the next one does at once */
 
     bool trap_wfi;
-    struct cca_timer cntp, cntv, cnthp, cnthv;
+    struct cca_timer cntp, cntv, cnthp, cnthv, cntps;
     uint64_t cntvoff;
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
+    struct cca_pmu pmu;
+
+    uint8_t watch;               /* enum cca_watch */
+    uint8_t fp_to[4];            /* by level: where its SIMD&FP instructions trap to, 0: nowhere */
+    bool sve_by_engine[4];       /* by level: the engine refuses SVE, which comes first */
+    bool zen_el0;                /* CPTR_EL2.ZEN = 1 under E2H and TGE: EL0's SVE traps, EL2's does not */
+    uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
+    uint64_t stop_at;            /* while engine_stopping: where */
+    uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
+    bool cnthctl_held;
+    bool e2h, host;              /* HCR_EL2.E2H; E2H and TGE: EL0 is the host's */
+    uint64_t cptr;               /* CPTR_EL2, while E2H: the engine has another format */
+    uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
+    struct gic_virt virt;        /* ICH_*: of this context's guests, or of a realm itself */
+    bool irq_stale;              /* what is signalled may have changed since it was last looked at */
+    bool polling;                /* something is signalled that could not be taken */
+    uint32_t polled_pstate;      /* ... with these masks, at this level */
+    unsigned vector;             /* of the interrupt being taken, 0 for synchronous exceptions */
+    bool solo;                   /* no other context can run: WFI moves time on by itself */
+    bool fiq_to_el1;             /* Secure: SCR_EL3.FIQ is clear */
+    bool serror, vserror;        /* pending; the virtual one is HCR_EL2.VSE */
+    uint32_t serror_iss;
 
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
 
     struct cca_filter tlb_pages, code_pages;
+    struct cca_span large[2];    /* by half of the address space: where TLB entries are cut from larger pages */
     bool flush_pending, drop_all_pending;
     uint64_t drop_pages[CCA_PENDING_PAGES];
     unsigned ndrop;
@@ -78,11 +127,16 @@ struct cca_core {
     unsigned nevents;
 
     uint8_t *fetch_page;         /* host pointer of the page instructions were last read from */
-    uint64_t fetch_va;
+    uint64_t fetch_va, fetch_pa;
     int fetch_el;
 
     char error[160];
 };
+
+enum { INSN_WFE = 0xD503205F, INSN_YIELD = 0xD503203F };
+
+/* core.c */
+bool cca_each_block(const struct cca_core *c);
 
 /* time.c */
 uint64_t cca_now(struct cca_core *c);                 /* instructions, exact within the running block */
@@ -91,8 +145,23 @@ uint64_t cca_ticks_at(const struct cca_machine *m, uint64_t insns);
 void cca_update_deadline(struct cca_core *c);
 bool cca_timer_fires(struct cca_core *c);
 bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t value, uint64_t *out);
+void cca_update_lines(struct cca_machine *m, unsigned pe, uint64_t insns); /* timers to PPIs, as of `insns` */
+void cca_drop_lines(struct cca_core *c);              /* a context goes, and its timers with it */
 bool cca_skip_to_timer(struct cca_core *c);           /* WFI: advance time to the next deadline */
 void cca_give_back(struct cca_core *c, uint64_t pc);  /* uncount what of the block did not run */
+
+/* pmu.c */
+void cca_pmu_reset(struct cca_core *c);
+/* One access, privilege checked; false where the engine shall raise the trap, or it is none of the PMU's. */
+bool cca_pmu_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out);
+/* 0, or the level that PMUSERENR_EL0 or MDCR_EL2 traps an access to. */
+unsigned cca_pmu_trap(const struct cca_core *c, uint32_t encoding, unsigned el, bool read);
+/* From outside the guest, with all rights; false for a register that the PMU does not hold. */
+bool cca_pmu_peek(struct cca_core *c, uint32_t encoding, uint64_t *out);
+bool cca_pmu_poke(struct cca_core *c, uint32_t encoding, uint64_t value);
+bool cca_pmu_fires(struct cca_core *c);               /* asserted, and no run has ended for it */
+uint64_t cca_pmu_deadline(struct cca_core *c, uint64_t deadline);
+void cca_pmu_block(struct cca_core *c);               /* at a block's start, while what counts depends on the EL */
 
 /* exception.c */
 void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr, bool has_far, uint64_t far);
@@ -103,14 +172,33 @@ void cca_leave(struct cca_core *c, enum cca_reason reason);
 void cca_event_add(struct cca_core *c, uint32_t kind, uint32_t el, uint64_t pc, uint64_t a, uint64_t b);
 bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn);
 
+/* interrupt.c */
+bool cca_poll(struct cca_core *c);
+void cca_take_interrupts(struct cca_core *c);
+void cca_irq_changed(struct cca_core *c);
+void cca_irq_enter(struct cca_core *c);
+void cca_hcr_written(struct cca_core *c, uint64_t value);
+bool cca_sleep(struct cca_core *c);
+bool cca_gic_mmio(struct cca_core *c);
+bool cca_gic_traps(struct cca_core *c, unsigned el, uint32_t encoding, bool read);
+/* Answers MRS (read) and MSR of ICC_*, ICH_* and ISR_EL1; false where the engine is to raise the exception. */
+bool cca_gic_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out);
+
 /* maintenance.c */
 void cca_filter_add(struct cca_filter *f, uint64_t pa);
 bool cca_filter_has(const struct cca_filter *f, uint64_t pa);
 void cca_flush_now(struct cca_core *c);
 void cca_apply_pending(struct cca_core *c);
 void cca_flush_siblings(struct cca_core *c);
+void cca_large_page(struct cca_core *c, uint64_t va, uint64_t size); /* an entry was cut from a page of this size */
+void cca_flush_large(struct cca_core *c, uint64_t va);               /* TLBI by address, which may be of such a page */
 void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
 void cca_drop_all_code_everywhere(struct cca_machine *m);
+
+/* vhe.c */
+uint32_t cca_vhe_register(const struct cca_core *c, uint32_t encoding, unsigned el); /* what a name means under E2H */
+uint64_t cca_keep(struct cca_core *c, uint32_t encoding, uint64_t value); /* what the engine is to hold for it */
+uint64_t cca_kept(struct cca_core *c, uint32_t encoding);                 /* and what its reader sees */
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);

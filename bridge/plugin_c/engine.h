@@ -10,11 +10,7 @@
 
 struct cca_engine;
 
-/* encoding of a system register: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0] */
-#define CCA_SYSREG(op0, op1, crn, crm, op2) \
-    ((uint32_t)(((op0) << 14) | ((op1) << 11) | ((crn) << 7) | ((crm) << 3) | (op2)))
-
-enum cca_stop { CCA_STOP_ASKED, CCA_STOP_FAULT, CCA_STOP_ERROR, CCA_STOP_ABORTED };
+enum cca_stop { CCA_STOP_ASKED, CCA_STOP_FAULT, CCA_STOP_ERROR, CCA_STOP_ABORTED, CCA_STOP_REACHED };
 
 enum cca_exception {
     CCA_EXC_UNDEF,
@@ -32,6 +28,9 @@ void engine_close(struct cca_engine *e);
 int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host);
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error);
 void engine_stop(struct cca_engine *e);
+/* The next run ends with CCA_STOP_REACHED before the instruction at va, whose page is at pa. */
+bool engine_stop_before(struct cca_engine *e, uint64_t va, uint64_t pa);
+bool engine_stopping(struct cca_engine *e); /* the run under way is that one */
 uint64_t engine_pc(struct cca_engine *e);
 void engine_set_pc(struct cca_engine *e, uint64_t pc);
 uint32_t engine_pstate(struct cca_engine *e);

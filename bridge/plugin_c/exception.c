@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Taking exceptions to EL1 and EL2, syndromes, and deciding which events leave the core. */
-#include "core.h"
+#include "traps.h"
 
 #include <string.h>
 
 #define PSTATE_NZCV 0xF0000000u
 #define PSTATE_DIT (1u << 24)
 #define PSTATE_PAN (1u << 22)
+#define PSTATE_IL (1u << 20)
 #define PSTATE_SSBS (1u << 12)
 #define PSTATE_DAIF 0x3C0u
 #define SCTLR_SPAN (1ull << 23)
 #define SCTLR_DSSBS (1ull << 44)
-
-#define ESR_IL (1ull << 25)
-#define EC(n) ((uint64_t)(n) << 26)
 
 enum {
     LOOP_LIMIT = 16,
@@ -21,6 +19,8 @@ enum {
     FSC_EXTERNAL = 0x10,
     FSC_ALIGNMENT = 0x21,
 };
+
+#define HPFAR_EL2 CCA_SYSREG(3, 4, 6, 0, 4)
 
 void cca_event_add(struct cca_core *c, uint32_t kind, uint32_t el, uint64_t pc, uint64_t a, uint64_t b)
 {
@@ -63,6 +63,7 @@ bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn)
         if (host == NULL) return false;
         c->fetch_page = host;
         c->fetch_va = va & ~0xFFFull;
+        c->fetch_pa = x.pa;
         c->fetch_el = el;
     }
     memcpy(insn, c->fetch_page + (va & 0xFFF), 4);
@@ -77,7 +78,8 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
     uint64_t sctlr = engine_sysreg(c->e, target_el == 2 ? CCA_SYSREG(3, 4, 1, 0, 0) : CCA_SYSREG(3, 0, 1, 0, 0));
     uint32_t next = PSTATE_DAIF | (target_el << 2) | 1 | (pstate & (PSTATE_NZCV | PSTATE_PAN));
 
-    if (target_el == 1 && !(sctlr & SCTLR_SPAN)) next |= PSTATE_PAN;
+    bool pan_regime = target_el == 1 || (cca_hcr(c) & HCR_HOST) == HCR_HOST;
+    if (pan_regime && !(sctlr & SCTLR_SPAN)) next |= PSTATE_PAN;
     if (sctlr & SCTLR_DSSBS) next |= PSTATE_SSBS;
 
     if (c->loop_insns == c->m->insns) {
@@ -92,22 +94,22 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
         c->loop_insns = c->m->insns;
         c->loop_count = 0;
     }
-    cca_event_add(c, CCA_EVENT_EXCEPTION, target_el, elr, esr, has_far ? far : 0);
+    if (pstate & PSTATE_IL) cca_watch_stale(c); /* SPSR.IL, which an ERET brings back */
+    if (c->cnthctl_held) {
+        c->cnthctl_held = false;
+        engine_set_sysreg(c->e, CNTHCTL_EL2, c->cnthctl);
+    }
+    if (c->vector) cca_event_add(c, CCA_EVENT_INTERRUPT, target_el, elr, c->vector, 0);
+    else cca_event_add(c, CCA_EVENT_EXCEPTION, target_el, elr, esr, has_far ? far : 0);
     engine_set_exception_regs(c->e, target_el, elr, pstate, esr);
     if (has_far) engine_set_far(c->e, target_el, far);
     engine_set_pstate(c->e, next);
-    engine_set_pc(c->e, engine_vbar(c->e, target_el) + offset);
-}
-
-/* The level that takes an exception of the current context which no trap routes elsewhere. */
-static unsigned own_target(unsigned el)
-{
-    return el == 0 ? 1 : el;
+    engine_set_pc(c->e, engine_vbar(c->e, target_el) + offset + c->vector);
 }
 
 void cca_take_undef(struct cca_core *c, uint64_t pc)
 {
-    cca_take(c, own_target(current_el(c)), pc, ESR_IL, false, 0);
+    cca_take(c, cca_own_target(c, current_el(c)), pc, ESR_IL, false, 0);
 }
 
 static bool decode_at(struct cca_core *c, uint64_t pc, unsigned el, struct cca_ldst *d, uint32_t *insn)
@@ -159,6 +161,17 @@ static uint64_t isv_fields(const struct cca_ldst *d)
            ((uint64_t)d->sf << 15) | ((uint64_t)d->ar << 14);
 }
 
+/* HCR_EL2.TEA: external aborts of EL0 and EL1; HCR_EL2.GPF: their granule protection faults. */
+static unsigned abort_target(struct cca_core *c, unsigned el, uint8_t kind)
+{
+    return el < 2 && kind == CCA_FAULT_EXTERNAL && (cca_hcr(c) & HCR_TEA) ? 2 : cca_own_target(c, el);
+}
+
+static unsigned gpf_target(struct cca_core *c, unsigned el)
+{
+    return el < 2 && (cca_hcr(c) & HCR_GPF) ? 2 : cca_own_target(c, el);
+}
+
 static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decoded, unsigned el, uint64_t pc,
                        uint32_t insn, uint64_t far)
 {
@@ -168,7 +181,8 @@ static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decode
     x->pa = (c->fault_xlate.pa & ~0xFFFull) | (far & 0xFFF);
     x->pas = c->fault_xlate.pas;
     if (c->fault_access == CCA_FETCH) {
-        cca_take(c, own_target(el), pc, abort_class(c, el == 0) | ESR_IL | FSC_EXTERNAL, true, far);
+        unsigned target = abort_target(c, el, CCA_FAULT_EXTERNAL);
+        cca_take(c, target, pc, abort_class(c, el != target) | ESR_IL | FSC_EXTERNAL, true, far);
         return;
     }
     if (!decoded || !d->isv || !d->addr_known) {
@@ -177,14 +191,14 @@ static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decode
     }
     if (d->addr & ((1u << d->sas) - 1)) {
         uint64_t esr = abort_class(c, el == 0) | ESR_IL | ((uint64_t)d->write << 6) | FSC_ALIGNMENT;
-        cca_take(c, own_target(el), pc, esr, true, d->addr);
+        cca_take(c, cca_own_target(c, el), pc, esr, true, d->addr);
         return;
     }
     c->mmio = *d;
     x->size = 1u << d->sas;
     x->is_write = d->write;
     x->value = d->write ? engine_x(c->e, d->srt) & width_mask(d->sas) : 0;
-    cca_leave(c, CCA_EXIT_MMIO);
+    if (!cca_gic_mmio(c)) cca_leave(c, CCA_EXIT_MMIO);
 }
 
 /* The engine has stopped in front of an instruction whose access the fill hook refused. */
@@ -213,11 +227,16 @@ void cca_handle_fault(struct cca_core *c)
         return;
     }
     bool write = c->fault_access != CCA_FETCH && fault_is_write(c, &d, decoded, el);
-    if (f->stage == 2 && f->kind != CCA_FAULT_GPF && c->cfg.stage2) {
+    if (f->stage == 2 && f->kind != CCA_FAULT_GPF) {
         uint64_t esr = abort_class(c, true) | ESR_IL | ((uint64_t)f->s1ptw << 7) | f->fsc;
         if (c->fault_access != CCA_FETCH) {
             esr |= (uint64_t)write << 6;
             if (decoded && d.isv && !f->s1ptw) esr |= isv_fields(&d);
+        }
+        if (!c->cfg.stage2) { /* a guest of the host: EL2 is in this core */
+            engine_set_sysreg(c->e, HPFAR_EL2, (f->ipa >> 12) << 4);
+            cca_take(c, 2, pc, esr, true, far);
+            return;
         }
         c->exit.esr = esr;
         c->exit.far = far;
@@ -228,10 +247,17 @@ void cca_handle_fault(struct cca_core *c)
         cca_leave(c, CCA_EXIT_S2_FAULT);
         return;
     }
-    uint64_t esr = abort_class(c, el == 0) | ESR_IL | f->fsc;
+    unsigned target = f->kind == CCA_FAULT_GPF ? gpf_target(c, el) : abort_target(c, el, f->kind);
+    uint64_t esr = abort_class(c, el != target) | ESR_IL | f->fsc;
     if (c->fault_access != CCA_FETCH) esr |= (uint64_t)write << 6;
-    if (f->kind == CCA_FAULT_GPF) cca_event_add(c, CCA_EVENT_GPF, el, pc, f->pa, far);
-    cca_take(c, own_target(el), pc, esr, true, far);
+    if (f->kind == CCA_FAULT_GPF) {
+        cca_event_add(c, CCA_EVENT_GPF, el, pc, f->pa, far);
+        if (target == 2 && el < 2) {
+            esr |= (uint64_t)f->s1ptw << 7;
+            engine_set_sysreg(c->e, HPFAR_EL2, (f->ipa >> 12) << 4);
+        }
+    }
+    cca_take(c, target, pc, esr, true, far);
 }
 
 void cca_finish_mmio(struct cca_core *c, uint64_t value)
@@ -254,8 +280,9 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value)
 void cca_external_abort(cca_core *c)
 {
     unsigned el = current_el(c);
-    uint64_t esr = abort_class(c, el == 0) | ESR_IL | FSC_EXTERNAL | ((uint64_t)c->mmio.write << 6);
-    cca_take(c, own_target(el), engine_pc(c->e), esr, true, c->exit.far);
+    unsigned target = abort_target(c, el, CCA_FAULT_EXTERNAL);
+    uint64_t esr = abort_class(c, el != target) | ESR_IL | FSC_EXTERNAL | ((uint64_t)c->mmio.write << 6);
+    cca_take(c, target, engine_pc(c->e), esr, true, c->exit.far);
 }
 
 /* Registers whose accesses from a realm are the RMM's to answer (HCR_EL2/ICH_HCR_EL2 traps). */
@@ -273,11 +300,18 @@ static uint64_t sysreg_iss(uint32_t insn)
     return (op0 << 20) | (op2 << 17) | (op1 << 14) | (crn << 10) | (rt << 5) | (crm << 1) | dir;
 }
 
+/* HCR_EL2.TIDCP: the IMPLEMENTATION DEFINED encodings, op0 = 3 or 1 with CRn = 11 or 15. */
+static bool is_tidcp(uint32_t insn)
+{
+    unsigned crn = (insn >> 12) & 15;
+    return (insn & 0xFFC80000u) == 0xD5080000u && (crn == 11 || crn == 15);
+}
+
 static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
 {
     uint32_t insn = 0;
     if (pc & 3) {
-        cca_take(c, own_target(el), pc, EC(0x22) | ESR_IL, true, pc);
+        cca_take(c, cca_own_target(c, el), pc, EC(0x22) | ESR_IL, true, pc);
         return;
     }
     bool have = cca_read_insn(c, pc, (int)el, &insn);
@@ -287,10 +321,17 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
     }
     uint32_t target;
     uint64_t address, syndrome = engine_syndrome(c->e, &target, &address);
+    /* SVE that nobody let in, and a PMU that is not offered, are not there at all */
+    if (target == 3 && (syndrome >> 26 == 0x19 || syndrome >> 26 == 0x18)) syndrome = 0;
     if (have && (insn & 0xFFC00000u) == 0xD5000000u && ((insn >> 19) & 3) != 0) {
         bool read = (insn >> 21) & 1;
         uint32_t encoding = (insn >> 5) & 0xFFFF;
-        if (el >= 1 && traps_to_el2(c, encoding, read)) {
+        bool gic = cca_gic_traps(c, el, encoding, read);
+        if (gic && !c->cfg.stage2) { /* the host's own EL1 */
+            cca_take(c, 2, pc, EC(0x18) | ESR_IL | sysreg_iss(insn), false, 0);
+            return;
+        }
+        if (el >= 1 && (gic || traps_to_el2(c, encoding, read))) {
             unsigned rt = insn & 31;
             c->exit.esr = EC(0x18) | ESR_IL | sysreg_iss(insn);
             c->exit.value = read ? 0 : engine_x(c->e, rt);
@@ -298,6 +339,12 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
             cca_leave(c, CCA_EXIT_SYSREG);
             return;
         }
+        unsigned trap = syndrome >> 26 == 0 ? cca_pmu_trap(c, encoding, el, read) : 0;
+        if (trap) { /* a counter that the engine does not have */
+            syndrome = (uint32_t)(EC(0x18) | ESR_IL | sysreg_iss(insn));
+            target = trap;
+        }
+        if ((encoding & ~7u) == CCA_SYSREG(3, 7, 14, 2, 0)) syndrome = 0; /* CNTPS is UNDEFINED outside Secure EL1 */
         if (syndrome >> 26 == 0) cca_event_add(c, CCA_EVENT_UNKNOWN_SYSREG, el, pc, encoding, read);
     }
     if (syndrome >> 26 != 0 && c->cfg.stage2 && target == 2) {
@@ -306,9 +353,14 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
         cca_leave(c, CCA_EXIT_UNDEF_EL2);
         return;
     }
-    if (syndrome >> 26 == 0x19 && target == 3) syndrome = 0; /* SVE that nobody let in is not there at all */
+    if (el == 1 && !c->cfg.stage2 && have && is_tidcp(insn) && (cca_hcr(c) & HCR_TIDCP)) {
+        syndrome = EC(0x18) | sysreg_iss(insn);
+        target = 2;
+    }
+    /* Nothing else is undefined at EL2's cost: pointer authentication that HCR_EL2.API traps */
+    if (syndrome >> 26 == 0 && target == 2 && el < 2 && !(cca_hcr(c) & HCR_TGE)) syndrome = EC(0x09);
     uint64_t esr = syndrome >> 26 != 0 ? syndrome | ESR_IL : ESR_IL;
-    unsigned to = target == 2 && c->cfg.el == 2 ? 2 : own_target(el); /* 2: the host traps its EL1 */
+    unsigned to = target == 2 && c->cfg.el == 2 ? 2 : cca_own_target(c, el); /* 2: the host traps its EL1 */
     cca_take(c, to, pc, esr, false, 0);
 }
 
@@ -325,7 +377,7 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
         break;
     case CCA_EXC_SVC:
         cca_read_insn(c, pc - 4, (int)el, &insn);
-        cca_take(c, own_target(el), pc, EC(0x15) | ESR_IL | ((insn >> 5) & 0xFFFF), false, 0);
+        cca_take(c, cca_own_target(c, el), pc, EC(0x15) | ESR_IL | ((insn >> 5) & 0xFFFF), false, 0);
         break;
     case CCA_EXC_HVC:
         cca_read_insn(c, pc - 4, (int)el, &insn);
@@ -342,7 +394,7 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
         break;
     case CCA_EXC_BRK:
         cca_read_insn(c, pc, (int)el, &insn);
-        cca_take(c, own_target(el), pc, EC(0x3C) | ESR_IL | ((insn >> 5) & 0xFFFF), false, 0);
+        cca_take(c, cca_debug_target(c, el), pc, EC(0x3C) | ESR_IL | ((insn >> 5) & 0xFFFF), false, 0);
         break;
     case CCA_EXC_UNDEF:
         undefined(c, pc, el);
@@ -350,7 +402,7 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
     case CCA_EXC_BREAKPOINT: {
         uint32_t target;
         uint64_t address, syndrome = engine_syndrome(c->e, &target, &address);
-        cca_take(c, own_target(el), pc, syndrome, false, 0);
+        cca_take(c, cca_debug_target(c, el), pc, syndrome, false, 0);
         break;
     }
     case CCA_EXC_ALIGNMENT: {
@@ -358,13 +410,13 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
         uint32_t target;
         uint64_t address, syndrome = engine_syndrome(c->e, &target, &address);
         if (syndrome >> 26 == 0x34 || syndrome >> 26 == 0x35) { /* a watchpoint */
-            cca_take(c, own_target(el), pc, syndrome, true, address);
+            cca_take(c, cca_debug_target(c, el), pc, syndrome, true, address);
             break;
         }
         bool decoded = decode_at(c, pc, el, &d, &insn);
         uint64_t esr = (el == 0 ? EC(0x24) : EC(0x25)) | ESR_IL | FSC_ALIGNMENT;
         if (decoded && d.write && !d.atomic) esr |= 1u << 6;
-        cca_take(c, own_target(el), pc, esr, true, decoded && d.addr_known ? d.addr : 0);
+        cca_take(c, cca_own_target(c, el), pc, esr, true, decoded && d.addr_known ? d.addr : 0);
         break;
     }
     case CCA_EXC_OTHER:

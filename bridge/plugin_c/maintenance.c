@@ -29,8 +29,35 @@ void cca_flush_now(struct cca_core *c)
 {
     engine_flush_all(c->e);
     memset(&c->tlb_pages, 0, sizeof c->tlb_pages);
+    memset(c->large, 0, sizeof c->large);
     c->flush_pending = false;
     c->fetch_page = NULL;
+}
+
+/*
+ * The engine's entries are of 4 KiB, and its TLBI by address takes one. Of a larger page all must go, so that the
+ * places of larger pages are remembered, coarsely, by half of the address space.
+ */
+void cca_large_page(struct cca_core *c, uint64_t va, uint64_t size)
+{
+    struct cca_span *s = &c->large[(va >> 55) & 1];
+    uint64_t mask = ~(size - 1);
+    if (s->mask == 0) {
+        s->base = va & mask;
+        s->mask = mask;
+        return;
+    }
+    mask &= s->mask;
+    while ((va ^ s->base) & mask) mask <<= 1;
+    s->base &= mask;
+    s->mask = mask;
+    if (mask == 0) s->mask = 1ull << 63;
+}
+
+void cca_flush_large(struct cca_core *c, uint64_t va)
+{
+    const struct cca_span *s = &c->large[(va >> 55) & 1];
+    if (s->mask && !((va ^ s->base) & s->mask & 0x00FFFFFFFFFFF000ull)) cca_flush_now(c);
 }
 
 void cca_apply_pending(struct cca_core *c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The fill callback: from a TLB miss of the engine to a translation, a fault or a device access. */
 #include "core.h"
+#include "traps.h"
 
 #include <string.h>
 
@@ -18,11 +19,19 @@ void cca_refresh_mmu(struct cca_core *c)
     u->sctlr_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 1, 0, 0));
     u->tcr_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 0, 2));
     u->ttbr0_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 0, 0));
+    u->ttbr1_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 0, 1));
     u->mair_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 10, 2, 0));
-    u->vttbr = c->cfg.vttbr;
-    u->vtcr = c->cfg.vtcr;
-    u->hcr_el2 = c->cfg.hcr;
-    u->s2_enabled = c->cfg.stage2 != 0;
+    if (c->cfg.el == 2) { /* EL2 is emulated too: its registers say what EL1&0 is under */
+        u->hcr_el2 = engine_sysreg(c->e, CCA_SYSREG(3, 4, 1, 1, 0)) | c->hcr_beyond;
+        u->vttbr = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 1, 0));
+        u->vtcr = engine_sysreg(c->e, CCA_SYSREG(3, 4, 2, 1, 2));
+        u->s2_enabled = (u->hcr_el2 & (HCR_VM | HCR_DC)) && (u->hcr_el2 & HCR_HOST) != HCR_HOST;
+    } else {
+        u->vttbr = c->cfg.vttbr;
+        u->vtcr = c->cfg.vtcr;
+        u->hcr_el2 = c->cfg.hcr;
+        u->s2_enabled = c->cfg.stage2 != 0;
+    }
     u->pas = (uint8_t)c->cfg.pas;
     u->realm = c->cfg.pas == CCA_PAS_REALM;
     u->pa_bits = (uint8_t)c->cfg.pa_bits;
@@ -30,10 +39,10 @@ void cca_refresh_mmu(struct cca_core *c)
 }
 
 /* LDTR/STTR family: the callback does not say which rights an access uses, the instruction does. */
-static bool is_unprivileged(struct cca_core *c)
+static bool is_unprivileged(struct cca_core *c, int el)
 {
     uint32_t insn;
-    if (!cca_read_insn(c, engine_pc(c->e), 1, &insn)) return false;
+    if (!cca_read_insn(c, engine_pc(c->e), el, &insn)) return false;
     if ((insn & 0x3F200C00u) != 0x38000800u) return false;
     return !((engine_pstate(c->e) >> 23) & 1); /* PSTATE.UAO */
 }
@@ -58,7 +67,7 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
 
     cca_refresh_mmu(c);
     c->mmu.pan = (pstate >> 22) & 1;
-    bool unpriv = el == 1 && access != CCA_FETCH && is_unprivileged(c);
+    bool unpriv = (el == 1 || (el == 2 && c->host)) && access != CCA_FETCH && is_unprivileged(c, el);
     if (!cca_translate(&c->m->mem, &c->mmu, va, access, el, unpriv, 0, &x, &c->fault)) {
         c->fault_pending = true;
         c->fault_mmio = false;
@@ -79,6 +88,7 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     if (access == CCA_FETCH) cca_filter_add(&c->code_pages, page);
     *prot = entry_prot(x.prot, access, cca_filter_has(&c->code_pages, page));
     cca_filter_add(&c->tlb_pages, page);
+    if (x.page > 4096) cca_large_page(c, va, x.page);
     return true;
 }
 

@@ -3,11 +3,10 @@
  * MRS, MSR and SYS as the machine wants them, ahead of the engine. Whatever is not answered here the engine does
  * itself, its access checks included: the hook comes before those, so privilege is looked at first.
  */
-#include "core.h"
+#include "traps.h"
 
 #include <string.h>
 
-#define HCR_E2H (1ull << 34)
 #define NZCV_Z (1u << 30)
 
 enum known { UNSEEN = 0, KNOWN = 1, UNKNOWN = 2 };
@@ -67,6 +66,7 @@ static bool address_translation(struct cca_core *c, uint32_t encoding, uint64_t 
     else if (op1 == 4 && op2 <= 1) el = 2;
     else if (op1 == 4 && op2 >= 4) el = op2 >= 6 ? 0 : 1, flags = CCA_AT_NO_UPDATE;
     else return false;
+    if (op1 == 0 && c->host && el == 1) el = 2; /* the EL2&0 regime */
     if (crm == 9 && (op1 != 0 || op2 > 1)) return false;
 
     struct cca_xlate x;
@@ -75,7 +75,7 @@ static bool address_translation(struct cca_core *c, uint32_t encoding, uint64_t 
     cca_refresh_mmu(c);
     c->mmu.pan = crm == 9 ? (engine_pstate(c->e) >> 22) & 1 : 0;
     if (cca_translate(&c->m->mem, &c->mmu, va, access, el, false, flags, &x, &f)) {
-        uint64_t pa = (flags & CCA_AT_S1_ONLY) && c->cfg.stage2 ? x.ipa : x.pa;
+        uint64_t pa = x.pa;
         par = (pa & 0x000FFFFFFFFFF000ull) | ((uint64_t)x.attr << 56) | (1ull << 11) | ((uint64_t)(x.sh & 3) << 7);
     } else {
         par = 1ull | ((uint64_t)f.fsc << 1) | ((uint64_t)(f.s1ptw != 0) << 8) |
@@ -92,14 +92,18 @@ static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, un
     if (crn == 8) { /* TLBI; the engine does its own part natively */
         if (el < lowest_el(encoding)) return false;
         c->fetch_page = NULL;
+        if (c->e2h && el == 2 && (op1 == 4 || !c->host)) cca_flush_now(c); /* the engine's part is by E2H=0's regimes */
         if (crm == 3 || crm == 0) cca_flush_siblings(c);
+        if ((op1 == 0 && (encoding & 1)) || (op1 == 4 && (encoding & 3) == 1 && crm != 0 && crm != 4))
+            cca_flush_large(c, (uint64_t)((int64_t)(va << 20) >> 8));
         return false;
     }
     if (crn != 7) return false;
     if (crm == 5 && op1 == 3) { /* IC IVAU */
         struct cca_xlate x;
         struct cca_fault f;
-        if (el == 0 && !((engine_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 0)) >> 26) & 1)) return false; /* SCTLR.UCI */
+        uint32_t sctlr = CCA_SYSREG(3, c->host ? 4 : 0, 1, 0, 0);
+        if (el == 0 && !((engine_sysreg(c->e, sctlr) >> 26) & 1)) return false; /* UCI */
         cca_refresh_mmu(c);
         c->mmu.pan = 0;
         if (cca_translate(&c->m->mem, &c->mmu, va, CCA_READ, (int)el, false, CCA_AT_NO_UPDATE, &x, &f)) {
@@ -122,26 +126,113 @@ static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, un
     return false;
 }
 
+/*
+ * Whether EL0 and EL1 may access a counter or timer (CNTKCTL_EL1, CNTHCTL_EL2). Where they may not, the engine raises
+ * the trap; where it would let the access pass, to the host's clock, it is made to refuse.
+ */
+static bool timer_open(struct cca_core *c, uint32_t encoding, unsigned el)
+{
+    unsigned crm = (encoding >> 3) & 15, op2 = encoding & 7;
+    bool counter = crm == 0, physical = counter ? op2 == 1 || op2 == 5 : crm == 2;
+    uint64_t hcr = cca_hcr(c), cnthctl = engine_sysreg(c->e, CNTHCTL_EL2);
+    bool host = (hcr & HCR_HOST) == HCR_HOST;
+    if (((encoding >> 11) & 7) != 3) return true;
+    if (el == 0) {
+        uint64_t ctl = host ? cnthctl : engine_sysreg(c->e, CCA_SYSREG(3, 0, 14, 1, 0));
+        unsigned bit = counter ? !physical : physical ? 9 : 8;
+        if (counter && op2 == 0) return ctl & 3; /* CNTFRQ_EL0 */
+        if (!((ctl >> bit) & 1)) return false;
+    }
+    if (host || !physical || c->cfg.el != 2) return true;
+    unsigned bit = hcr & HCR_E2H ? (counter ? 10 : 11) : (counter ? 0 : 1);
+    if ((cnthctl >> bit) & 1) return true;
+    if (!c->cnthctl_held) {
+        c->cnthctl_held = true;
+        c->cnthctl = cnthctl;
+        engine_set_sysreg(c->e, CNTHCTL_EL2, 0);
+    }
+    return false;
+}
+
+/* HCR_EL2.TID3 and, for REVIDR_EL1, TID1. */
+static bool id_trapped(struct cca_core *c, uint32_t encoding)
+{
+    uint64_t hcr = cca_hcr(c);
+    if (encoding == CCA_SYSREG(3, 0, 0, 0, 6)) return hcr & HCR_TID1;
+    return (encoding & 127) >= 8 && (hcr & HCR_TID3);
+}
+
+/* What a guest of the host sees: MIDR_EL1 is VPIDR_EL2 and MPIDR_EL1 is VMPIDR_EL2. */
+static uint64_t virtual_id(struct cca_core *c, uint32_t encoding)
+{
+    if (encoding == CCA_SYSREG(3, 0, 0, 0, 0)) return engine_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 0));
+    if (encoding == CCA_SYSREG(3, 0, 0, 0, 5)) return engine_sysreg(c->e, CCA_SYSREG(3, 4, 0, 0, 5));
+    return c->id[encoding & 127];
+}
+
+/* What follows from a write of one of EL1's or EL2's registers; false where it leaves the core instead. */
+static bool before_write(struct cca_core *c, uint32_t encoding, uint64_t value)
+{
+    unsigned op1 = (encoding >> 11) & 7;
+    if (is_translation_register(encoding)) {
+        c->mmu_dirty = true;
+        if (encoding == CPACR_EL1 || encoding == CPTR_EL2) cca_watch_stale(c);
+    } else if ((op1 == 0 || op1 == 4) && (encoding & 0x7FF) == CCA_SYSREG(0, 0, 4, 0, 0)) {
+        if (value & 0x10) { /* SPSR.M[4]: ERET would run AArch32, which this machine has not */
+            c->exit.esr = value;
+            cca_leave(c, CCA_EXIT_AARCH32);
+            return false;
+        }
+        if ((c->watch & WATCH_ILLEGAL) || cca_spsr_illegal(c, op1 == 4 ? 2 : 1, value)) cca_watch_stale(c);
+    }
+    return true;
+}
+
+/* Carries out an access to `to` that was made by the name of `encoding`. */
+static bool access(struct cca_core *c, uint32_t encoding, uint32_t to, unsigned rt, bool read, uint64_t value)
+{
+    uint64_t out = 0;
+    if (((to >> 7) & 15) == 14 && cca_timer_sysreg(c, to, read, value, &out)) return answer(c, encoding, rt, read, out);
+    if (read) return answer(c, encoding, rt, true, cca_kept(c, to));
+    if (before_write(c, to, value)) {
+        engine_set_sysreg(c->e, to, cca_keep(c, to, value));
+        /* written from outside, SCTLR and TCR do not flush as they do when the engine runs the MSR */
+        uint32_t low = to & 0x7FF;
+        if (low == CCA_SYSREG(0, 0, 1, 0, 0) || low == CCA_SYSREG(0, 0, 2, 0, 2)) cca_flush_now(c);
+    }
+    return answer(c, encoding, rt, false, 0);
+}
+
 bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint64_t value)
 {
     unsigned el = (engine_pstate(c->e) >> 2) & 3;
     unsigned op0 = encoding >> 14, crn = (encoding >> 7) & 15;
 
     if (op0 == 1) return sys_operation(c, encoding, el, rt, value);
-    if (op0 != 3 || el < lowest_el(encoding)) return false;
+    bool secure_timer = c->cfg.pas == CCA_PAS_SECURE && (encoding & ~7u) == CCA_SYSREG(3, 7, 14, 2, 0);
+    if (op0 != 3 || el < (secure_timer ? 1 : lowest_el(encoding))) return false;
+    if (c->e2h) {
+        uint32_t to = cca_vhe_register(c, encoding, el);
+        if (to != encoding) {
+            if (el == 0 && !timer_open(c, encoding, el)) return false;
+            return access(c, encoding, to, rt, read, value);
+        }
+    }
 
     if (crn == 0 && ((encoding >> 11) & 7) == 0) {
-        if (!read) return false;
-        return answer(c, encoding, rt, true, c->id[encoding & 127]);
+        if (!read || (el == 1 && id_trapped(c, encoding))) return false; /* the engine raises the trap */
+        bool guest = el == 1 && c->cfg.el == 2;
+        return answer(c, encoding, rt, true, guest ? virtual_id(c, encoding) : c->id[encoding & 127]);
+    }
+    uint64_t counted;
+    if (cca_pmu_sysreg(c, encoding, el, read, value, &counted)) return answer(c, encoding, rt, read, counted);
+    if (crn == 12 || encoding == CCA_SYSREG(3, 0, 4, 6, 0)) { /* ICC_*, ICH_*, ISR_EL1; ICC_PMR_EL1 */
+        uint64_t out;
+        if (cca_gic_sysreg(c, encoding, el, read, value, &out)) return answer(c, encoding, rt, read, out);
     }
     if (crn == 14) {
         uint64_t out = 0;
-        if (el == 0) { /* CNTKCTL_EL1 decides; where it forbids, the engine raises the trap */
-            uint64_t kctl = engine_sysreg(c->e, CCA_SYSREG(3, 0, 14, 1, 0));
-            unsigned crm = (encoding >> 3) & 15, op2 = encoding & 7;
-            unsigned bit = crm == 0 ? (op2 == 2 || op2 == 6 ? 1 : op2 == 0 ? 32 : 0) : crm == 3 ? 8 : 9;
-            if (bit == 32 ? !(kctl & 3) : !((kctl >> bit) & 1)) return false;
-        }
+        if (el < 2 && !timer_open(c, encoding, el)) return false;
         if (encoding == CCA_SYSREG(3, 3, 14, 0, 0) && !read) return false;
         if (!cca_timer_sysreg(c, encoding, read, value, &out)) return false;
         return answer(c, encoding, rt, read, out);
@@ -153,26 +244,7 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
         engine_set_nzcv(c->e, present ? 0 : NZCV_Z);
         return true;
     }
-    if (read && encoding == CCA_SYSREG(3, 3, 9, 13, 0)) { /* PMCCNTR_EL0: never the host's time */
-        uint64_t user = engine_sysreg(c->e, CCA_SYSREG(3, 3, 9, 14, 0)); /* PMUSERENR_EL0: EN, CR */
-        if (el == 0 && !(user & 5)) return false;
-        return answer(c, encoding, rt, true, cca_now(c));
-    }
-    if (!read) {
-        if (encoding == CCA_SYSREG(3, 4, 1, 1, 0) && (value & HCR_E2H)) { /* RES0 without FEAT_VHE */
-            engine_set_sysreg(c->e, encoding, value & ~HCR_E2H);
-            return answer(c, encoding, rt, false, 0);
-        }
-        if (is_translation_register(encoding)) {
-            c->mmu_dirty = true;
-            return false;
-        }
-        unsigned op1 = (encoding >> 11) & 7;
-        if ((op1 == 0 || op1 == 4) && (encoding & 0x7FF) == CCA_SYSREG(0, 0, 4, 0, 0) && (value & 0x10)) {
-            c->exit.esr = value; /* an SPSR with M[4]: ERET would run AArch32, which this machine has not */
-            cca_leave(c, CCA_EXIT_AARCH32);
-            return false;
-        }
-    }
+    if (encoding == HCR_EL2 || (encoding == CPTR_EL2 && c->e2h)) return access(c, encoding, encoding, rt, read, value);
+    if (!read) before_write(c, encoding, value);
     return false;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Stage 1 of EL1&0 and of EL2 with E2H = 0 (Arm ARM D8.2 to D8.5, AArch64.S1Translate). */
+/* Stage 1 of EL1&0, of EL2 and of EL2&0 (Arm ARM D8.2 to D8.5, AArch64.S1Translate). */
 #include "translate.h"
 
 enum { SCTLR_M = 0, SCTLR_I = 12, SCTLR_WXN = 19, SCTLR_EE = 25 };
-enum { HCR_PTW = 2, HCR_DC = 12, HCR_TGE = 27, HCR_FWB = 46 };
+enum { HCR_PTW = 2, HCR_DC = 12, HCR_TGE = 27, HCR_E2H = 34, HCR_FWB = 46 };
 enum {
     DESC_VALID = 0,
     DESC_TABLE = 1,
@@ -32,25 +32,31 @@ struct regime {
     uint64_t ttbr, mair, sctlr;
     uint8_t txsz;
     uint8_t sh; /* TCR.SHx: what leaves have where the DS format leaves them no SH field */
-    bool el2;
-    bool high;  /* TTBR1 */
+    bool el2;    /* EL2 or EL2&0 */
+    bool single; /* EL2: one privilege level, one half */
+    bool high;   /* TTBR1 */
     bool epd, tbi, hpd;
 };
 
-static void regime_el1(struct regime *r, const struct cca_mmu *mmu, uint64_t va)
+/* EL1&0 and EL2&0. */
+static void regime_two(struct regime *r, const struct cca_mmu *mmu, uint64_t va, bool el2)
 {
     static const uint8_t tg0[4] = {12, 16, 14, 12}, tg1[4] = {12, 14, 12, 16};
-    uint64_t tcr = mmu->tcr_el1;
+    uint64_t tcr = el2 ? mmu->tcr_el2 : mmu->tcr_el1;
     bool ds = mmu->pa_bits >= 52 && CCA_FIELD(tcr, 59, 1);
     bool high = CCA_FIELD(va, 55, 1);
     unsigned half = high ? 16 : 0;
     unsigned tg = (unsigned)CCA_FIELD(tcr, 14 + half, 2);
 
-    r->el2 = false;
+    r->el2 = el2;
+    r->single = false;
     r->high = high;
-    r->sctlr = mmu->sctlr_el1;
-    r->mair = mmu->mair_el1;
-    r->ttbr = high ? mmu->ttbr1_el1 : mmu->ttbr0_el1;
+    r->sctlr = el2 ? mmu->sctlr_el2 : mmu->sctlr_el1;
+    r->mair = el2 ? mmu->mair_el2 : mmu->mair_el1;
+    if (el2)
+        r->ttbr = high ? mmu->ttbr1_el2 : mmu->ttbr0_el2;
+    else
+        r->ttbr = high ? mmu->ttbr1_el1 : mmu->ttbr0_el1;
     r->txsz = (uint8_t)CCA_FIELD(tcr, half, 6);
     r->epd = CCA_FIELD(tcr, 7 + half, 1);
     r->sh = (uint8_t)CCA_FIELD(tcr, 12 + half, 2);
@@ -67,7 +73,7 @@ static void regime_el2(struct regime *r, const struct cca_mmu *mmu)
     uint64_t tcr = mmu->tcr_el2;
     bool ds = mmu->pa_bits >= 52 && CCA_FIELD(tcr, 32, 1);
 
-    r->el2 = true;
+    r->el2 = r->single = true;
     r->high = false;
     r->sctlr = mmu->sctlr_el2;
     r->mair = mmu->mair_el2;
@@ -158,7 +164,7 @@ static uint8_t permissions_el2(const struct regime *r, const struct hierarchy *h
     return (uint8_t)(CCA_PROT_R | (writable ? CCA_PROT_W : 0) | (execute ? CCA_PROT_X : 0));
 }
 
-static uint8_t permissions_el10(const struct regime *r, const struct hierarchy *h, uint64_t desc, bool el0, bool pan)
+static uint8_t permissions_two(const struct regime *r, const struct hierarchy *h, uint64_t desc, bool el0, bool pan)
 {
     bool writable = !CCA_FIELD(desc, DESC_AP2, 1) && !h->read_only;
     bool el0_access = CCA_FIELD(desc, DESC_AP1, 1) && !h->no_el0;
@@ -215,12 +221,15 @@ bool cca_s1_walk(struct cca_walk *w, uint64_t va, enum cca_access access, int el
     uint8_t table_pas;
     int level;
     bool writable_clean;
+    bool e2h = CCA_FIELD(mmu->hcr_el2, HCR_E2H, 1), host = e2h && CCA_FIELD(mmu->hcr_el2, HCR_TGE, 1);
+    bool off = mmu->hcr_el2 & CCA_BIT(HCR_DC) || (!e2h && CCA_FIELD(mmu->hcr_el2, HCR_TGE, 1));
+    bool el0 = el == 0 || (unpriv && access != CCA_FETCH && (el == 1 || host));
 
-    if (el >= 2)
+    if (el >= 2 && !e2h)
         regime_el2(&r, mmu);
     else
-        regime_el1(&r, mmu, va);
-    if (!CCA_FIELD(r.sctlr, SCTLR_M, 1) || (!r.el2 && (mmu->hcr_el2 & (CCA_BIT(HCR_DC) | CCA_BIT(HCR_TGE)))))
+        regime_two(&r, mmu, va, el >= 2 || (el == 0 && host));
+    if (!CCA_FIELD(r.sctlr, SCTLR_M, 1) || (!r.el2 && off))
         return flat(w, &r, va, access, leaf);
     if (!input_valid(&r, va))
         return cca_fail(w, CCA_FAULT_TRANSLATION, 1, 0);
@@ -265,10 +274,10 @@ bool cca_s1_walk(struct cca_walk *w, uint64_t va, enum cca_access access, int el
     /* Rules such as WXN see a writable-clean page (DBM with AP[2] set) as the writable page that it is. */
     writable_clean = f->hd && CCA_FIELD(desc, DESC_DBM, 1) && CCA_FIELD(desc, DESC_AP2, 1);
     effective = writable_clean ? desc & ~CCA_BIT(DESC_AP2) : desc;
-    if (r.el2)
+    if (r.single)
         leaf->prot = permissions_el2(&r, &h, effective);
     else
-        leaf->prot = permissions_el10(&r, &h, effective, el == 0 || (unpriv && access != CCA_FETCH), mmu->pan);
+        leaf->prot = permissions_two(&r, &h, effective, el0, mmu->pan);
     if (!(leaf->prot & cca_need(access)))
         return cca_fail(w, CCA_FAULT_PERMISSION, 1, level);
     update = desc | CCA_BIT(DESC_AF);
@@ -289,7 +298,7 @@ bool cca_s1_walk(struct cca_walk *w, uint64_t va, enum cca_access access, int el
     leaf->pas = output_pas(mmu, &r, &h, desc);
     leaf->attr = (uint8_t)(r.mair >> (CCA_FIELD(desc, DESC_ATTR, 3) * 8));
     leaf->sh = f->ds ? r.sh : (uint8_t)CCA_FIELD(desc, DESC_SH, 2);
-    leaf->global = r.el2 || !CCA_FIELD(desc, DESC_NG, 1);
+    leaf->global = r.single || !CCA_FIELD(desc, DESC_NG, 1);
     leaf->level = (int8_t)level;
     return true;
 }

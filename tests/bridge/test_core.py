@@ -532,8 +532,9 @@ def test_cnthv__counts_virtual_time(bench: Bench) -> None:
     assert (cval, tval) == (1000, 1000 - 3)
 
 
-def test_e2h__is_res0(bench: Bench) -> None:
+def test_e2h__is_res0_without_vhe(bench: Bench) -> None:
     core = bench.core()
+    core.set_id(sysreg(3, 0, 0, 7, 1), 0)  # ID_AA64MMFR1_EL1.VH
     core.set_x(0, [1 << 34 | 1 << 31])
     assert bench.run(core, [0xD51C1100, 0xD53C1101]) is Reason.SMC  # msr hcr_el2, x0 ; mrs x1, hcr_el2
     assert core.get_x(1, 1) == [1 << 31]

@@ -21,6 +21,7 @@ class Features:
     pan: bool = True
     crypto: bool = True
     fp16: bool = True
+    pmu: bool = False
 
 
 def field(name: str, low: int, features: Features | None = None, engine: int = ALL_ONES, pa_bits: int = 48) -> int:
@@ -47,7 +48,6 @@ def test_aarch32__is_hidden_at_every_level() -> None:
         ("ID_AA64ISAR1_EL1", 4),  # APA
         ("ID_AA64ISAR1_EL1", 8),  # API
         ("ID_AA64MMFR1_EL1", 0),  # HAFDBS
-        ("ID_AA64MMFR1_EL1", 8),  # VH
     ],
 )
 def test_not_emulated__reads_as_absent_whatever_the_engine_claims(register: str, low: int) -> None:
@@ -57,6 +57,7 @@ def test_not_emulated__reads_as_absent_whatever_the_engine_claims(register: str,
 def test_emulated_here__reads_as_present_whatever_the_engine_claims() -> None:
     assert field("ID_AA64PFR0_EL1", 52, engine=0) == 1  # RME
     assert field("ID_AA64MMFR2_EL1", 40, engine=0) == 1  # FWB
+    assert field("ID_AA64MMFR1_EL1", 8, engine=0) == 1  # VH
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ def test_emulated_here__reads_as_present_whatever_the_engine_claims() -> None:
         (Features(fp16=False), "ID_AA64PFR0_EL1", 16, 0),
         (Features(pauth=True), "ID_AA64ISAR1_EL1", 4, 0xF),
         (Features(sve=True), "ID_AA64PFR0_EL1", 32, 0xF),
+        (Features(pmu=True), "ID_AA64DFR0_EL1", 8, 7),  # PMUv3p7
     ],
 )
 def test_feature__decides(features: Features, register: str, low: int, value: int) -> None:
