@@ -55,6 +55,7 @@ class FakeLinux:
     pid: int = 1
     console: bytearray = field(default_factory=bytearray)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    writes: list[bytes] = field(default_factory=list)
     _open: dict[int, list[Any]] = field(default_factory=dict)
     _folders: set[str] = field(default_factory=set)
 
@@ -145,8 +146,10 @@ class FakeLinux:
                 return self._wait(uc, v[1])
             case 172:
                 return self.pid
-            case 29 | 24 | 157 | 81:
-                self.calls.append(({29: "ioctl", 24: "dup3", 157: "setsid", 81: "sync"}[call], v[0], v[1]))
+            case 29 | 24 | 157 | 81 | 116:
+                self.calls.append(
+                    ({29: "ioctl", 24: "dup3", 157: "setsid", 81: "sync", 116: "syslog"}[call], v[0], v[1])
+                )
                 return 0
             case 142:
                 self.calls.append(("reboot", *v[:3]))
@@ -175,6 +178,7 @@ class FakeLinux:
     def _write(self, fd: int, data: bytes) -> int:
         if fd in (1, 2):
             self.console += data
+            self.writes.append(data)
         elif fd in self._open:
             path, at = self._open[fd]
             self.files[path] = self.files[path][:at] + data
