@@ -165,13 +165,15 @@ int cca_gic_inspect(cca_machine *m, uint32_t pe, uint32_t intid, struct gic_irq 
 /* A context's virtual interface. Out: ICH_HCR (with EOIcount), MISR, VMCR, LR0..15, AP0R0, AP1R0: 21 values. */
 void cca_gic_load(cca_core *c, uint64_t hcr, uint32_t count, const uint64_t *lrs);
 void cca_gic_save(cca_core *c, uint64_t *out);
+/* Whether its own ICC_* accesses may have changed that since the last call. */
+int cca_gic_touched(cca_core *c);
 /* What is signalled to a context, masked or not, as of now: bit 0 IRQ, bit 1 FIQ, bit 2 SError. */
 int cca_irq_lines(cca_core *c);
 /* The instruction count at which a timer next changes that; UINT64_MAX for never. */
 uint64_t cca_wake_at(cca_core *c);
 /* Whether WFI moves time on to the next timer by itself (as it does unless told otherwise), or leaves. */
 void cca_set_solo(cca_core *c, int on);
-/* The PE that a realm's context is on from now on; -1: no such PE, or a context that is bound to its own. */
+/* The PE that a realm's or the Secure context is on from now on; -1: no such PE, or a context bound to its own. */
 int cca_set_pe(cca_core *c, uint32_t pe);
 /* SCR_EL3.FIQ = 0 while this Secure context runs: FIQs are its own. */
 void cca_set_fiq_to_el1(cca_core *c, int on);

@@ -386,7 +386,12 @@ int cca_set_pe(cca_core *c, uint32_t pe)
 {
     cca_machine *m = c->m;
     if (pe >= GIC_MAX_PES || (m->gic && pe >= m->gic->config.npes)) return -1;
-    if (c->cfg.pas != CCA_PAS_REALM) return pe == c->cfg.pe ? 0 : -1;
+    if (c->cfg.pas == CCA_PAS_NS) return pe == c->cfg.pe ? 0 : -1;
+    if (c->cfg.pas == CCA_PAS_SECURE && pe != c->cfg.pe) {
+        cca_drop_lines(c);
+        m->pes[pe].secure = c;
+        m->pes[pe].edge = 0;
+    }
     c->cfg.pe = pe;
     return 0;
 }

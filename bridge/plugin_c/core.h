@@ -103,6 +103,7 @@ struct cca_core {
     bool e2h, host;              /* HCR_EL2.E2H; E2H and TGE: EL0 is the host's */
     uint64_t cptr;               /* CPTR_EL2, while E2H: the engine has another format */
     uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
+    bool virt_touched;
     struct gic_virt virt;        /* ICH_*: of this context's guests, or of a realm itself */
     bool irq_stale;              /* what is signalled may have changed since it was last looked at */
     bool polling;                /* something is signalled that could not be taken */

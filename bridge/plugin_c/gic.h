@@ -24,6 +24,7 @@ struct gic_config {
     uint32_t npes;
     uint32_t spis;
     uint32_t list_registers;
+    uint32_t virtual_only;         /* no distributor and no CPU interface: only the virtual interfaces of realms */
     uint64_t mpidr[8];             /* of each PE */
     uint64_t dist, redist, stride; /* physical addresses; bytes from one redistributor to the next */
 };

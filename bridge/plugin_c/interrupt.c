@@ -59,7 +59,7 @@ static struct lines lines_of(struct cca_core *c)
 {
     struct gic *g = c->m->gic;
     struct lines l = {0, 0, 0};
-    if (g) l.physical = (unsigned)gic_lines(g, c->cfg.pe, is_secure(c));
+    if (g && !g->config.virtual_only) l.physical = (unsigned)gic_lines(g, c->cfg.pe, is_secure(c));
     if (c->serror) l.physical |= LINE_SERROR;
     unsigned own = g ? (unsigned)gic_virtual_lines(g, &c->virt) : 0;
     if (l.physical == 0 && own == 0 && !c->vserror) return l;
@@ -251,7 +251,7 @@ static uint64_t isr(struct cca_core *c, unsigned el)
 bool cca_gic_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out)
 {
     struct gic *g = c->m->gic;
-    if (g == NULL || el == 0) return false;
+    if (g == NULL || el == 0 || (g->config.virtual_only && !c->cfg.stage2)) return false;
     if (encoding == ISR_EL1 && read) {
         *out = isr(c, el);
         return true;
@@ -262,7 +262,10 @@ bool cca_gic_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool rea
     bool done;
     *out = value;
     if (class == GIC_HYP) done = el == 2 && gic_ich(g, &c->virt, encoding, read, out);
-    else if (is_virtual(c, el, class)) done = gic_icv(g, c->cfg.pe, &c->virt, encoding, read, out);
+    else if (is_virtual(c, el, class)) {
+        done = gic_icv(g, c->cfg.pe, &c->virt, encoding, read, out);
+        c->virt_touched = true;
+    }
     else if (c->cfg.stage2 && class != GIC_SRE) done = false;
     else
         done = gic_icc(g, c->cfg.pe, is_secure(c) ? GIC_SECURE : GIC_NONSECURE, !c->fiq_to_el1, encoding, read, out);
@@ -279,7 +282,7 @@ bool cca_gic_mmio(struct cca_core *c)
     struct gic *g = c->m->gic;
     struct cca_exit *x = &c->exit;
     uint64_t value = x->value;
-    if (g == NULL) return false;
+    if (g == NULL || g->config.virtual_only) return false;
     uint64_t in_dist = x->pa - g->config.dist, in_redist = x->pa - g->config.redist;
     if (in_dist >= 0x10000 && in_redist >= g->config.stride * g->config.npes) return false;
     if (x->pas == CCA_PAS_REALM) {
@@ -299,7 +302,7 @@ bool cca_sleep(struct cca_core *c)
         if (cca_irq_lines(c) || (c->cfg.irq_exits && cca_timer_fires(c))) return true;
         if (!c->solo) return false;
         uint64_t at = cca_wake_at(c);
-        if (at == CCA_NEVER || at >= m->limit) return false;
+        if (at == CCA_NEVER || at >= m->limit || at > m->turn_end) return false;
         if (at > m->insns) m->insns = at;
     }
 }
@@ -366,6 +369,13 @@ void cca_gic_load(cca_core *c, uint64_t hcr, uint32_t count, const uint64_t *lrs
 {
     c->virt.hcr = hcr;
     for (unsigned i = 0; i < GIC_MAX_LRS; i++) c->virt.lr[i] = i < count ? lrs[i] : 0;
+}
+
+int cca_gic_touched(cca_core *c)
+{
+    bool touched = c->virt_touched;
+    c->virt_touched = false;
+    return touched;
 }
 
 void cca_gic_save(cca_core *c, uint64_t *out)

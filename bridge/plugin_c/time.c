@@ -167,7 +167,7 @@ bool cca_skip_to_timer(struct cca_core *c)
 {
     if (!c->cfg.irq_exits) return false;
     uint64_t t = next_timer(c);
-    if (t == CCA_NEVER || t >= c->m->limit) return false;
+    if (t == CCA_NEVER || t >= c->m->limit || t > c->m->turn_end || !c->solo) return false;
     if (t > c->m->insns) c->m->insns = t;
     return true;
 }
