@@ -141,7 +141,7 @@ static const struct row rows[] = {
     HOST_CALL_AT("a host call in RAM that is UNASSIGNED", P(256) + 0x100, PAGE_ABORT(P(256))),
     ENTER("EMUL_MMIO after it", "§4", REC, .set = {FLAGS(1)}),
     ENTER("INJECT_SEA after it", "§4", REC, .set = {FLAGS(2)}),
-    ENTER("the call is made again", "§4", RMI_SUCCESS, .exit = {PAGE_ABORT(P(256)), {AT_VMCR, 0}}),
+    ENTER("the call is made again", "§4", RMI_SUCCESS, .exit = {PAGE_ABORT(P(256))}),
     GIVE("for the host call", DATA0, P(256)),
     ENTER("now the host call comes out", "§4.9", RMI_SUCCESS, .exit = {AT(exit_reason, RMI_EXIT_HOST_CALL)}),
     TAKE("the page of a pending host call", P(256), DATA0, TABLE_END),
