@@ -175,6 +175,16 @@ def test_indices__wrap_at_65536(driver: Driver) -> None:
     assert not driver.broken and queue.added == 1
 
 
+def test_used_ring__a_batch_across_its_end(driver: Driver) -> None:
+    driver.start(size=8)
+    queue = driver.queues[0]
+    for _ in range(6):
+        queue.call([b"x"], [1])
+    heads = [queue.add([text], [2]) for text in (b"ab", b"cd", b"ef", b"gh")]
+    queue.kick()
+    assert queue.reap() == [(head, 2, text) for head, text in zip(heads, (b"AB", b"CD", b"EF", b"GH"), strict=True)]
+
+
 def test_accesses__of_a_request_are_few(driver: Driver) -> None:
     driver.start()
     queue = driver.queues[0]
