@@ -67,6 +67,8 @@ class Machine:
         self._consoles: dict[str, Console] = {}
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
         self.poll: Callable[[], None] = _nothing
+        # Told how far long work has got: what, how much of it is done, and of how much.
+        self.progress: Callable[[str, int, int], None] = _no_progress
         self.tracing = False
         self.tracer: Tracer | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
@@ -390,6 +392,10 @@ class Machine:
     def virtual_ns(self) -> int:
         """Virtual time in nanoseconds."""
         return self.board.insns * 1_000_000_000 // self.config.clock.rate
+
+
+def _no_progress(_what: str, _done: int, _of: int) -> None:
+    """Nobody watches."""
 
 
 def _nothing() -> None:

@@ -408,6 +408,17 @@ class Secure(_Block, frozen=True):
     ] = "cca5ec0e-0001-4000-8000-000000000001"
 
 
+def personalization(text: str) -> bytes:
+    """A realm personalization value, padded to 64 bytes; ValueError when it does not fit."""
+    try:
+        value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
+    except ValueError:
+        raise ValueError("expected pairs of hexadecimal digits after `hex:`") from None
+    if len(value) > 64:
+        raise ValueError(f"{len(value)} bytes, a realm personalization value has 64")
+    return value.ljust(64, b"\0")
+
+
 class Disk(_Block, frozen=True):
     """A virtio block device."""
 
@@ -470,6 +481,11 @@ class Vmm(_Block, frozen=True):
     net: Annotated[Net | None, Meta(description="A network device.")] = None
     rng: Annotated[bool, Meta(description="A virtio entropy device, from the machine's seed.")] = True
 
+    @property
+    def rpv(self) -> bytes:
+        """The 64 bytes of RmiRealmParams.rpv; ValueError when `personalization` does not fit."""
+        return personalization(self.personalization)
+
 
 class Realm(_Block, frozen=True):
     """A realm for the host to build. The host firmware reads this from the host information block."""
@@ -524,14 +540,7 @@ class Realm(_Block, frozen=True):
     @property
     def rpv(self) -> bytes:
         """The 64 bytes of RmiRealmParams.rpv; ValueError when `personalization` does not fit."""
-        text = self.personalization
-        try:
-            value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
-        except ValueError:
-            raise ValueError("expected pairs of hexadecimal digits after `hex:`") from None
-        if len(value) > 64:
-            raise ValueError(f"{len(value)} bytes, a realm personalization value has 64")
-        return value.ljust(64, b"\0")
+        return personalization(self.personalization)
 
 
 class RmmFeatures(_Block, frozen=True):

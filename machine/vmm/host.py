@@ -15,15 +15,19 @@ from machine.vmm.run import Runner
 
 if TYPE_CHECKING:
     from machine.config.images import RealmImage
+    from machine.config.types import Vmm as Description
     from machine.machine import Machine
 
 
 def run_vmm(machine: Machine) -> None:
     """Ends by End."""
-    boot = machine.config.boot
-    assert boot.pool is not None  # validated
+    config = machine.config
+    assert config.boot.pool is not None  # validated
+    pool = Pool(config.boot.pool.base, config.boot.pool.size)
+    if config.vmm is not None:
+        _run_linux(machine, Vmm(machine, pool, name="linux"), config.vmm)
     staged = machine.images.realms[0]
-    vmm = Vmm(machine, Pool(boot.pool.base, boot.pool.size), name=staged.realm.name)
+    vmm = Vmm(machine, pool, name=staged.realm.name)
     build_payload(vmm, staged)
     console = machine.console("realm 0").write
     devices = Bus()
@@ -35,6 +39,14 @@ def run_vmm(machine: Machine) -> None:
             vmm.destroy()
         raise
     raise AssertionError("psci is auto: the run ends by End only")
+
+
+def _run_linux(machine: Machine, vmm: Vmm, description: Description) -> None:
+    from machine.vmm.guest import LinuxGuest
+
+    guest = LinuxGuest(machine, vmm, description)
+    guest.build(machine.progress)
+    guest.run(machine.console("realm 0"))
 
 
 def build_payload(vmm: Vmm, staged: RealmImage) -> None:

@@ -52,6 +52,10 @@ _STUCK = 16
 HC_YIELD = HOST_CALLS["YIELD"][0]
 
 
+def _nothing() -> None:
+    """There is nothing outside."""
+
+
 class PsciRequest(NamedTuple):
     """A PSCI call that waits for `Vmm.psci_complete` (psci="manual")."""
 
@@ -107,6 +111,8 @@ class Runner:
             ExitReason.HOST_CALL: self._host_call,
             ExitReason.SERROR: self._serror,
         }
+        # Called between turns: where the outside world is looked at.
+        self.poll: Callable[[], None] = _nothing
         self.request: PsciRequest | None = None
         self.mmio = self.faults = self.ripas_changes = 0
 
@@ -154,6 +160,7 @@ class Runner:
         alone = sum(v.on and not v.waiting for v in self.vmm.vcpus) == 1
         trap = 0 if len(self.vmm.vcpus) == 1 else TRAP_WFI
         machine.begin_slice(alone=alone)
+        self.poll()
         if vcpu.entry is not None:
             if self._wakes(vcpu):
                 machine.pe.kicked = True

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Linux as the machine file describes it (`vmm:`): its images, devices and vCPUs, from nothing to the run loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.image import read_bytes
+from machine.bus import Bus
+from machine.devices.console import Console
+from machine.devices.device import Device
+from machine.end import GUEST_EXIT, End
+from machine.vmm.linux import layout
+from machine.vmm.linux.dtb import read_tree
+from machine.vmm.linux.fdt import Board
+from machine.vmm.linux.image import read_kernel
+from machine.vmm.linux.initramfs import MARK, build, exit_status
+from machine.vmm.linux.launch import Launch, default_kernel, prepare
+from machine.vmm.realm import Vmm
+from machine.vmm.run import Runner
+from machine.vmm.shared import SharedMemory
+from machine.vmm.vcpu import mpidr_of
+from machine.vmm.vgic import VGic
+from machine.vmm.virtio.transport import VirtioDevice, VirtioMmio
+
+if TYPE_CHECKING:
+    from machine.config.types import Vmm as Description
+    from machine.machine import Machine
+
+CONSOLES = {
+    "serial": (layout.UART, "ttyS0"),
+    "pl011": (layout.PL011, "ttyAMA0"),
+    "virtio": (None, "hvc0"),
+}
+GRANULE = 4096
+
+
+class ExitWatch:
+    """Passes a console's bytes on, and keeps what the project's init says of how its script ended."""
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        self._sink = sink
+        self._line = bytearray()
+        self.status: int | None = None
+
+    def write(self, data: bytes) -> None:
+        self._sink(data)
+        self._line += data
+        if b"\n" in data:
+            if MARK in self._line:
+                status = exit_status(bytes(self._line))
+                self.status = self.status if status is None else status
+            del self._line[: self._line.rindex(b"\n") + 1]
+        elif len(self._line) > GRANULE:
+            del self._line[: len(self._line) // 2]
+
+
+class VirtioWindow:
+    """The slots of the virtio-mmio region, closer together than pages."""
+
+    size = layout.VIRTIO.size
+
+    def __init__(self) -> None:
+        self.slots: list[VirtioMmio] = []
+
+    def read(self, offset: int, size: int) -> int:
+        slot, at = divmod(offset, layout.VIRTIO_STRIDE)
+        return self.slots[slot].read(at, size) if slot < len(self.slots) else 0
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        slot, at = divmod(offset, layout.VIRTIO_STRIDE)
+        if slot < len(self.slots):
+            self.slots[slot].write(at, size, value)
+
+
+class LinuxGuest:
+    """A realm with Linux in it."""
+
+    def __init__(self, machine: Machine, vmm: Vmm, description: Description) -> None:
+        self.machine = machine
+        self.vmm = vmm
+        self.description = description
+        self._configure()
+        self.virtio = self._virtio_devices()
+        self.launch = self._prepare()
+
+    def _configure(self) -> None:
+        d = self.description
+        self.vmm.configure(
+            memory=d.memory,
+            ram_base=layout.RAM_BASE,
+            hash=d.hash,
+            rpv=d.rpv,
+            sve_bits=d.sve,
+            pmu_counters=d.pmu,
+        )
+
+    # What it is started with
+
+    def _prepare(self) -> Launch:
+        d = self.description
+        console, tty = CONSOLES[d.console]
+        board = Board(
+            ram_base=layout.RAM_BASE,
+            ram_size=d.memory,
+            shared_bit=self.vmm.options.shared_bit,
+            mpidrs=tuple(mpidr_of(i) for i in range(d.vcpus)),
+            console=console,
+            virtio=range(len(self.virtio)),
+            bootargs=f"console={tty}" if d.cmdline is None else d.cmdline,
+        )
+        kernel = read_kernel(d.kernel or default_kernel())
+        tree = None if d.dtb is None else read_tree(d.dtb)
+        return prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
+
+    def _initrd(self, release: str | None) -> tuple[str, bytes]:
+        d = self.description
+        if d.initrd is not None:
+            return d.initrd, read_bytes(d.initrd)
+        from machine.vmm.linux.cache import cached_busybox, kernel_dir
+        from machine.vmm.linux.modules import resolve
+
+        modules = []
+        if d.modules:
+            folder = Path(d.kernel).parent / "modules" if d.kernel else kernel_dir(release or "") / "modules"
+            modules = resolve(folder, d.modules, release=release)
+        busybox = cached_busybox() if d.busybox else None
+        shares = [(share.tag, f"/mnt/{share.tag}") for share in d.shares]
+        return "initramfs", build(script=d.script, modules=modules, shares=shares, busybox=busybox)
+
+    # Devices
+
+    def _virtio_devices(self) -> list[VirtioDevice]:
+        d, machine = self.description, self.machine
+        devices: list[VirtioDevice] = []
+        if d.console == "virtio":
+            from machine.vmm.virtio.console import Console as VirtioConsole
+
+            self.hvc = VirtioConsole(self._out)
+            devices.append(self.hvc)
+        for disk in d.disks:
+            from machine.vmm.virtio.block import Block
+            from machine.vmm.virtio.disk import Overlay, RawFile
+
+            raw = RawFile(disk.file, writable=disk.mode == "rw")
+            devices.append(Block(Overlay(raw) if disk.mode == "overlay" else raw))
+        for share in d.shares:
+            from machine.vmm.virtio.folder import Folder
+            from machine.vmm.virtio.ninep import NineP
+
+            devices.append(NineP(Folder(share.folder, writable=share.writable), share.tag))
+        if d.net is not None:
+            from machine.vmm.virtio.net.device import Net
+            from machine.vmm.virtio.net.gateway import Gateway
+            from machine.vmm.virtio.net.pcap import Pcap
+
+            capture = None if d.net.capture is None else Pcap(d.net.capture, machine.alarms)
+            devices.append(Net(Gateway(), capture))
+        if d.rng:
+            from machine.vmm.virtio.rng import Rng
+
+            devices.append(Rng(machine.config.cpu.seed))
+        return devices
+
+    def _out(self, data: bytes) -> None:
+        self.watch.write(data)
+
+    def _attach(self, bus: Bus, gic: VGic, console: Console) -> None:
+        self.watch = ExitWatch(console.write)
+        kind = self.description.console
+        uart: Device
+        if kind == "serial":
+            from machine.devices.ns16550 import Ns16550
+
+            serial = Ns16550(self.watch.write, lambda level: gic.set_line(32, level))
+            console.plug(serial.feed)
+            serial.drained = console.drained
+            uart = serial
+            bus.attach(layout.UART.base, uart)
+        elif kind == "pl011":
+            from machine.devices.pl011 import Pl011
+
+            pl011 = Pl011(self.watch.write, lambda level: gic.set_line(33, level))
+            console.plug(pl011.feed)
+            pl011.drained = console.drained
+            uart = pl011
+            bus.attach(layout.PL011.base, uart)
+        else:
+            console.plug(self.hvc.feed)
+        memory = SharedMemory(self.vmm.door, self.vmm.memory)
+        window = VirtioWindow()
+        first = layout.VIRTIO.interrupt or 0
+        for slot, device in enumerate(self.virtio):
+            window.slots.append(
+                VirtioMmio(
+                    device,
+                    memory,
+                    partial(gic.set_line, first + slot),
+                    self.machine.calls.event,
+                    clock=self.machine.alarms,
+                )
+            )
+        bus.attach(layout.VIRTIO.base, window)
+        bus.attach(layout.GICD.base, gic.distributor)
+        bus.attach(layout.redistributors(len(self.vmm.vcpus))[0], gic.redistributors)
+
+    # The realm
+
+    def build(self, progress: Callable[[str, int, int], None]) -> None:
+        """From nothing to an active realm."""
+        vmm, d, where = self.vmm, self.description, self.launch.where
+        vmm.create(d.vcpus)
+        vmm.init_ripas(layout.RAM_BASE, d.memory)
+        for what, ipa, content in self.launch.contents():
+            start = ipa & -GRANULE
+            content = bytes(ipa - start) + content
+            size = -(-len(content) // GRANULE) * GRANULE
+            vmm.populate(start, size, content, progress=partial(progress, what))
+        for _ in range(d.vcpus):
+            vcpu = vmm.add_vcpu()
+            vcpu.set_pc(where.entry)
+            if vcpu.index == 0:
+                vcpu.set_register(0, where.dtb)
+            vmm.finalize(vcpu)
+        vmm.activate()
+
+    def run(self, console: Console) -> None:
+        """Ends by End, with the status of the script as exit code."""
+        vmm = self.vmm
+        lrs = vmm.features.gicv3_num_lrs + 1
+        gic = VGic([mpidr_of(v.index) for v in vmm.vcpus], spis=64, lrs=lrs)
+        bus = Bus()
+        self._attach(bus, gic, console)
+        runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
+        runner.poll = self._poll
+        try:
+            runner.run()
+        except End as end:
+            if end.kind == GUEST_EXIT:
+                if self.watch.status is not None:
+                    end.code = self.watch.status
+                vmm.destroy()
+            raise
+        finally:
+            for device in self.virtio:
+                device.close()
+
+    def _poll(self) -> None:
+        for device in self.virtio:
+            device.poll()
