@@ -85,7 +85,7 @@ def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int)
     dfr0 = values["ID_AA64DFR0_EL1"]
     for low in (4, 8, 32, 36, 40, 44, 48, 52, 56, 60):  # all but DebugVer, BRPs, WRPs, CTX_CMPs
         dfr0 = _set(dfr0, low, 0)
-    values["ID_AA64DFR0_EL1"] = dfr0
+    values["ID_AA64DFR0_EL1"] = _set(dfr0, 36, 0xF)  # no Double Lock: OSDLR_EL1 is RES0
     values["ID_AA64DFR1_EL1"] = 0
 
     isar0 = values["ID_AA64ISAR0_EL1"]

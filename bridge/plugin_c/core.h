@@ -34,6 +34,11 @@ struct cca_span {
     uint64_t base, mask;
 };
 
+/* An enabled one; addresses are without their tag. */
+struct cca_watchpoint {
+    uint64_t control, first, last;
+};
+
 struct cca_timer {
     uint64_t ctl, cval;
 };
@@ -78,6 +83,11 @@ struct cca_core {
     uint64_t stop_at;            /* while engine_stopping: where */
     uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
     bool cnthctl_held;
+    struct cca_watchpoint watchpoints[16];
+    uint8_t nwatchpoints;
+    bool watchpoints_stale;      /* a register of them was written */
+    bool watchpoint_pass;        /* the access being run has been looked at */
+    bool fault_watch;            /* the fill hook refused the access for that alone */
     bool e2h, host;              /* HCR_EL2.E2H; E2H and TGE: EL0 is the host's */
     uint64_t cptr;               /* CPTR_EL2, while E2H: the engine has another format */
     uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */

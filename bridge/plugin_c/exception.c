@@ -7,6 +7,7 @@
 #define PSTATE_NZCV 0xF0000000u
 #define PSTATE_DIT (1u << 24)
 #define PSTATE_PAN (1u << 22)
+#define PSTATE_SS (1u << 21)
 #define PSTATE_IL (1u << 20)
 #define PSTATE_SSBS (1u << 12)
 #define PSTATE_DAIF 0x3C0u
@@ -93,6 +94,10 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
     } else {
         c->loop_insns = c->m->insns;
         c->loop_count = 0;
+    }
+    if (c->watchpoint_pass) { /* it is for one access, which this exception is instead of */
+        c->deadline = 0;
+        engine_stop(c->e);
     }
     if (pstate & PSTATE_IL) c->watch |= WATCH_STALE; /* SPSR.IL, which an ERET brings back */
     if (c->cnthctl_held) {
@@ -215,6 +220,17 @@ void cca_handle_fault(struct cca_core *c)
     else memset(&d, 0, sizeof d);
     uint64_t far = fault_address(c, &d, decoded, pc);
 
+    if (c->fault_watch) {
+        uint64_t address;
+        if (decoded && cca_watchpoint_hit(c, &d, el, &address)) {
+            cca_watchpoint_take(c, &d, el, pc, address);
+            return;
+        }
+        if (!c->fault_mmio) {
+            cca_watchpoint_pass(c, el, pc);
+            return;
+        }
+    }
     if (c->fault_mmio) {
         leave_mmio(c, &d, decoded, el, pc, insn, far);
         return;
@@ -272,6 +288,8 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value)
         engine_set_x(c->e, d->srt, v);
     }
     engine_set_pc(c->e, engine_pc(c->e) + 4);
+    uint32_t pstate = engine_pstate(c->e);
+    if (pstate & PSTATE_SS) engine_set_pstate(c->e, pstate & ~PSTATE_SS); /* a step is done */
     c->m->insns++;
     c->own_insns++;
 }

@@ -203,12 +203,19 @@ static bool access(struct cca_core *c, uint32_t encoding, uint32_t to, unsigned 
     return answer(c, encoding, rt, false, 0);
 }
 
+/* DBGWVR<n>_EL1, DBGWCR<n>_EL1, MDSCR_EL1 */
+static bool is_watchpoint_register(uint32_t encoding)
+{
+    return encoding == CCA_SYSREG(2, 0, 0, 2, 2) || (encoding & ~(15u << 3 | 1)) == CCA_SYSREG(2, 0, 0, 0, 6);
+}
+
 bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint64_t value)
 {
     unsigned el = (engine_pstate(c->e) >> 2) & 3;
     unsigned op0 = encoding >> 14, crn = (encoding >> 7) & 15;
 
     if (op0 == 1) return sys_operation(c, encoding, el, rt, value);
+    if (op0 == 2 && !read && el >= 1 && is_watchpoint_register(encoding)) cca_watchpoints_written(c);
     if (op0 != 3 || el < lowest_el(encoding)) return false;
     if (c->e2h) {
         uint32_t to = cca_vhe_register(c, encoding, el);
