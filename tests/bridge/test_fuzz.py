@@ -287,6 +287,7 @@ def test_rndr__hidden_gives_no_number() -> None:
 def test_hcr__e2h_is_res0_without_vhe() -> None:
     bench = Bench()
     core = bench.core(el=2)
+    core.set_id(ID_AA64MMFR1, 0)
     core.set_x(0, [ALL])
     bench.run(core, [msr(HCR_EL2, 0), mrs(HCR_EL2, 1)])
     (value,) = core.get_x(1, 1)
