@@ -7,7 +7,7 @@ STAMPS := $(VENV)/.stamps
 PLUGIN_SOURCES   := $(wildcard $(addprefix bridge/plugin_c/,*.c *.h *.py stable_abi/*.h))
 FIRMWARE_SOURCES := $(shell find firmware -type f \( -name '*.[chS]' -o -name '*.ld' -o -name '*.py' \) \
                       -not -path 'firmware/build/*' -not -path 'firmware/templates/*')
-ABI_SOURCES      := $(wildcard rmm/abi/*.py machine/payload_abi.py)
+ABI_SOURCES      := $(wildcard rmm/abi/*.py machine/ffa/*.py machine/payload_abi.py)
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Python's own build configuration names its own compiler, which need not be installed here.
@@ -103,8 +103,10 @@ wheel: setup
 docs: setup
 	$(BIN)/python -m machine.config.schema
 	$(BIN)/python -m machine.config.docs
+	$(BIN)/python -m machine.config.boards
 	$(BIN)/python -m bridge.cli.docs
 	$(BIN)/python -m rmm.abi.docs docs/abi.md
+	$(BIN)/python -m machine.ffa.docs
 
 asan: setup
 	@sh tests/sanitize.sh $(CURDIR)/$(BIN)/python

@@ -55,6 +55,10 @@ class Board:
         """Stop with LIMIT once so many instructions have been retired; 0 for no limit."""
         lib.cca_set_limit(self.handle, insns)
 
+    def skip_to(self, insns: int) -> None:
+        """Time goes on to this instruction count, if that is ahead."""
+        lib.cca_skip_to(self.handle, insns)
+
     def end_turn_at(self, insns: int) -> None:
         """Runs of any core end with SLICE once the machine has retired so many instructions; NEVER for no bound."""
         lib.cca_set_turn(self.handle, insns)
@@ -120,6 +124,8 @@ class Core:
         hafdbs: int = 0,
         semihosting: bool = False,
         irq_exits: bool = False,
+        pmu: int | None = None,
+        pmu_trapped: bool = False,
         tcg_megabytes: int = 64,
     ) -> None:
         config = ffi.new("struct cca_core_config *")
@@ -135,6 +141,11 @@ class Core:
         config.hafdbs = hafdbs
         config.semihosting = semihosting
         config.irq_exits = irq_exits
+        if pmu is not None:
+            config.pmu = lib.CCA_PMU_PRESENT
+            config.pmu_counters = pmu
+        elif pmu_trapped:
+            config.pmu = lib.CCA_PMU_TRAPPED
         config.tcg_megabytes = tcg_megabytes
         self.board = board
         self.name = name

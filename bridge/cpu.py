@@ -31,6 +31,7 @@ ID_REGISTERS = {
 }
 MPIDR_ENCODING = sysreg(3, 0, 0, 0, 5)
 
+PMUV3P7 = 7
 PARANGE = {32: 0, 36: 1, 40: 2, 42: 3, 44: 4, 48: 5, 52: 6}
 
 
@@ -53,6 +54,8 @@ class Features(Protocol):
     def crypto(self) -> bool: ...
     @property
     def fp16(self) -> bool: ...
+    @property
+    def pmu(self) -> bool: ...
 
 
 def _set(value: int, low: int, field: int) -> int:
@@ -85,7 +88,8 @@ def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int)
     dfr0 = values["ID_AA64DFR0_EL1"]
     for low in (4, 8, 32, 36, 40, 44, 48, 52, 56, 60):  # all but DebugVer, BRPs, WRPs, CTX_CMPs
         dfr0 = _set(dfr0, low, 0)
-    values["ID_AA64DFR0_EL1"] = _set(dfr0, 36, 0xF)  # no Double Lock: OSDLR_EL1 is RES0
+    dfr0 = _set(dfr0, 36, 0xF)  # no Double Lock: OSDLR_EL1 is RES0
+    values["ID_AA64DFR0_EL1"] = _set(dfr0, 8, PMUV3P7 if features.pmu else 0)
     values["ID_AA64DFR1_EL1"] = 0
 
     isar0 = values["ID_AA64ISAR0_EL1"]

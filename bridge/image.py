@@ -88,7 +88,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     if not data:
         raise UserError(f"{name}: empty file")
     if data[:4] == b"\x7fELF":
-        return _elf(name, memoryview(data))
+        return read_elf(name, memoryview(data))
     if len(data) >= _IMAGE_HEADER.size and data[56:60] == b"ARM\x64":
         return _linux_image(name, memoryview(data))
     view = memoryview(data)
@@ -124,7 +124,9 @@ def flatten(image: Image, base: int | None = None) -> bytes:
     return bytes(flat)
 
 
-def _elf(path: str, data: memoryview) -> Image:
+def read_elf(path: str, data: memoryview, address_end: int = _ADDRESS_END) -> Image:
+    """The ELF `data` of a file; no segment ends beyond `address_end`."""
+
     def bad(what: str) -> UserError:
         return UserError(f"{path}: malformed ELF: {what}")
 
@@ -161,8 +163,8 @@ def _elf(path: str, data: memoryview) -> Image:
             raise bad(f"segment {index} has {filesz:#x} bytes in the file and {memsz:#x} in memory")
         if offset + filesz > len(data):
             raise bad(f"segment {index} lies beyond the end of the file")
-        if paddr + memsz > _ADDRESS_END:
-            raise bad(f"segment {index} at {paddr:#x} + {memsz:#x} ends beyond 2^52")
+        if paddr + memsz > address_end:
+            raise bad(f"segment {index} at {paddr:#x} + {memsz:#x} ends beyond 2^{address_end.bit_length() - 1}")
         segments.append(Segment(paddr, data[offset : offset + filesz], memsz, bool(flags & _PF_X)))
         virtual.append((vaddr, paddr, memsz))
     if not segments:

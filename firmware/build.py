@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firmware import headers, sdk_dir
-from firmware.images import IMAGES, Firmware
-from firmware.toolchain import Toolchain, ToolchainError, find, run
+from firmware.images import IMAGES, PROGRAMS, Firmware
+from firmware.toolchain import Toolchain, ToolchainError, find, run, runtime_sources
 
 ROOT = Path(__file__).resolve().parent
-INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1")
+INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker")
 
 
 class Builder:
@@ -37,9 +37,9 @@ class Builder:
     def image(self, firmware: Firmware) -> bool:
         """Builds one image; False when it is up to date."""
         kind = firmware.kind
-        sdk = (f"sdk/crt0_{kind}.S", *(f"sdk/runtime/{name}.c" for name in ("mem", "print", kind)))
+        sdk = [] if kind == "linux" else [f"sdk/{source}" for source in runtime_sources(kind)]
         objects = [self._object(source) for source in (*sdk, *firmware.sources)]
-        script = f"sdk/{kind}.ld"
+        script = "linux-init/linux.ld" if kind == "linux" else f"sdk/{kind}.ld"
         command = self._toolchain.cc([f"-Wl,-T,{script}", *map(str, objects)])
         key = self._key(command, (ROOT / script).read_bytes())
         image, stamp = self._out / f"{firmware.name}.elf", self._objects / f"{firmware.name}.image"
@@ -84,8 +84,8 @@ def build(names: Sequence[str] = (), out: Path | None = None) -> list[str]:
     """
     if not (ROOT / "host").is_dir():
         raise ToolchainError("the sources are not installed, only the built images: build from a source tree")
-    known = {firmware.name: firmware for firmware in IMAGES}
-    chosen = [known[name] for name in names] or list(IMAGES)
+    known = {firmware.name: firmware for firmware in (*IMAGES, *PROGRAMS)}
+    chosen = [known[name] for name in names] or list(known.values())
     toolchain = find()
     headers.generate()
     builder = Builder(toolchain, (out or ROOT / "build").resolve())
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="where the images go; by default firmware/build")
     parser.add_argument("-v", action="store_true", dest="verbose", help="name what was built")
     options = parser.parse_args(arguments)
-    known = [firmware.name for firmware in IMAGES]
+    known = [firmware.name for firmware in (*IMAGES, *PROGRAMS)]
     for name in options.names:
         if name not in known:
             print(f"firmware: there is no image `{name}`; known are {', '.join(known)}", file=sys.stderr)

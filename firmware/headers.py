@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The C headers that are generated from the declarations: smccc.h, rmi.h, rsi.h, psci.h, ccab.h."""
+"""The C headers that are generated from the declarations: smccc.h, rmi.h, rsi.h, psci.h, ffa.h, ccab.h."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 
 from firmware import sdk_dir
 
-NAMES = ("smccc.h", "rmi.h", "rsi.h", "psci.h", "ccab.h")
+NAMES = ("smccc.h", "rmi.h", "rsi.h", "psci.h", "ffa.h", "ccab.h")
 
 
 def texts() -> dict[str, str]:
     """{file name: text} of every generated header."""
+    from machine.ffa.cheader import ffa_header
     from machine.payload_abi import c_header
     from rmm.abi import cheader
 
-    return {**cheader.headers(), "ccab.h": c_header()}
+    return {**cheader.headers(), "ffa.h": ffa_header(), "ccab.h": c_header()}
 
 
 def generate(directory: Path | None = None) -> None:

@@ -4,6 +4,7 @@
 python -m firmware.toolchain cc ARGUMENTS…      compile or link, freestanding, for aarch64
 python -m firmware.toolchain host -o X.elf SOURCES…      link host firmware with the SDK's runtime
 python -m firmware.toolchain payload -o X.elf SOURCES…   the same for a realm payload
+python -m firmware.toolchain service -o X.elf SOURCES…   the same for a service of the Secure world
 python -m firmware.toolchain sdk                print the SDK's directory
 python -m firmware.toolchain show               print the compiler and its flags
 """
@@ -78,6 +79,8 @@ class Toolchain:
 _GNU = ("-march=armv8.2-a", "-mno-outline-atomics", "-fno-pie", "-fno-tree-loop-distribute-patterns")
 _LLVM = ("--target=aarch64-none-elf", "-march=armv8.2-a", "-mno-outline-atomics", "-fno-pic")
 _ZIG = ("-target", "aarch64-freestanding-none", "-mcpu=generic+v8_2a", "-mno-outline-atomics", "-fno-pic")
+# zig names every feature of its CPU behind -mgeneral-regs-only, which takes these two away.
+_ZIG_NO_SIMD = ("-Xclang", "-target-feature", "-Xclang", "-neon", "-Xclang", "-target-feature", "-Xclang", "-fp-armv8")
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Toolchain:
@@ -103,7 +106,7 @@ def _of(command: tuple[str, ...]) -> Toolchain:
     base = os.path.basename(command[0])
     if "ziglang" in command or base.startswith("zig"):
         # zig adds undefined-behaviour traps and debug sections with absolute paths.
-        return Toolchain("zig", command, (*_ZIG, "-fno-sanitize=all", "-g0"), ())
+        return Toolchain("zig", command, (*_ZIG, *_ZIG_NO_SIMD, "-fno-sanitize=all", "-g0"), ())
     if "clang" in base:
         return Toolchain("clang", command, _LLVM, ("-fuse-ld=lld",))
     return Toolchain("gcc", command, _GNU, ("-no-pie",))
@@ -121,12 +124,21 @@ def run(command: Sequence[str], cwd: Path | None = None) -> None:
         sys.stderr.write(done.stdout)
 
 
+def runtime_sources(kind: str) -> tuple[str, ...]:
+    """crt0 and runtime of a `host`, `realm` or `secure` image, relative to the SDK.  A service has no console."""
+    names = ("mem", kind) if kind == "secure" else ("mem", "print", kind)
+    return (f"crt0_{kind}.S", *(f"runtime/{name}.c" for name in names))
+
+
 def sdk_arguments(kind: str, script: bool = True) -> list[str]:
-    """Include path, linker script, crt0 and runtime of a `host` or a `realm` image."""
+    """Include path, linker script, crt0 and runtime of a `host`, `realm` or `secure` image."""
     sdk = sdk_dir()
     linker = [f"-Wl,-T,{sdk / f'{kind}.ld'}"] if script else []
-    sources = [sdk / f"crt0_{kind}.S", *(sdk / "runtime" / f"{name}.c" for name in ("mem", "print", kind))]
-    return [f"-I{sdk / 'include'}", *linker, *map(str, sources)]
+    sources = [str(sdk / source) for source in runtime_sources(kind)]
+    return [f"-I{sdk / 'include'}", *linker, *sources]
+
+
+_KINDS = {"host": "host", "payload": "realm", "service": "secure"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -134,8 +146,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if verb == "cc":
             run(find().cc(rest))
-        elif verb in ("host", "payload"):
-            kind = "host" if verb == "host" else "realm"
+        elif verb in _KINDS:
+            kind = _KINDS[verb]
             own_script = any(argument.startswith("-Wl,-T") or argument == "-T" for argument in rest)
             run(find().cc([*sdk_arguments(kind, script=not own_script), *rest]))
         elif verb == "sdk":

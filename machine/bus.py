@@ -3,18 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from machine.devices.device import Device
 
 PAGE_SHIFT = 12
-
-
-class Device(Protocol):
-    """A memory-mapped device; offsets and sizes in bytes, accesses naturally aligned."""
-
-    @property
-    def size(self) -> int: ...
-    def read(self, offset: int, size: int) -> int: ...
-    def write(self, offset: int, size: int, value: int) -> None: ...
 
 
 class Bus:

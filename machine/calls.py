@@ -25,6 +25,7 @@ class CallRecord(NamedTuple):
     result: tuple[int, ...]
     condition: str | None
     rec_pa: int | None
+    secure: bool = False  # the Secure world's
 
 
 class Listener(Protocol):
@@ -51,10 +52,12 @@ class CallLog:
         result: tuple[int, ...],
         condition: str | None,
         rec_pa: int | None,
+        *,
+        secure: bool = False,
     ) -> None:
         counts = self._counts
         counts[decl] = counts.get(decl, 0) + 1
-        record = (lib.cca_insns(self._handle), decl, args, result, condition, rec_pa)
+        record = (lib.cca_insns(self._handle), decl, args, result, condition, rec_pa, secure)
         self._ring.append(record)
         if self.listener is not None:
             self.listener.call(CallRecord(*record))

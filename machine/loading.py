@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bridge.symbols import SymbolTable
     from machine.config.images import Images
     from machine.config.loader import MachineConfig
+    from machine.config.types import Load
 
 
 def place(images: Images, memory: PhysicalMemory) -> None:
@@ -36,16 +38,19 @@ def registers(config: MachineConfig) -> dict[int, int]:
 class Symbols:
     """Names for addresses, by world.  A file's symbols are read when an address is first asked for."""
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, loads: Mapping[str, Load]) -> None:
+        elves = [(loads[name].world, image.path) for name, image in images.loads.items() if image.kind == "elf"]
         self._paths = {
-            "normal": [image.path for image in images.loads.values() if image.kind == "elf"],
+            "normal": [path for world, path in elves if world == "normal"],
+            "secure": [path for world, path in elves if world == "secure"],
             "realm": [realm.image.path for realm in images.realms if realm.image.kind == "elf"],
         }
         self._tables: dict[str, SymbolTable | None] = {}
 
     def symbolise(self, core: Core, pc: int) -> str:
         """`0x88000010 <start+0x10>` where a loaded ELF has a symbol for it, else the address alone."""
-        for path in self._paths["realm" if core.name.startswith("rec") else "normal"]:
+        world = core.name.partition(" ")[0]  # `normal world, PE 0`, `secure service`, `rec 0 of realm …`
+        for path in self._paths["realm" if world == "rec" else world]:
             table = self._table(path)
             name = table.lookup(pc) if table is not None else None
             if name is not None:

@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bridge.core import Board, Core
 from bridge.cpu import ID_REGISTERS, id_registers
+from bridge.errors import UserError
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
 from machine.bus import Bus
 from machine.calls import CallLog
+from machine.clock import Alarms
 from machine.config.images import read_images
 from machine.config.supported import refuse_unsupported
 from machine.config.validate import gpt_ranges
+from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
-from machine.end import MODEL_BUG, End, Reset
+from machine.devices.device import unwired
+from machine.end import GUEST_EXIT, MODEL_BUG, End, Reset
 from machine.gpt import GranuleProtectionTable
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
@@ -25,13 +30,15 @@ from machine.pe import Mode, Pe
 from machine.recs import RmmMemory, RootPlatform, let_sve
 from machine.scheduler import run_machine
 from machine.semihosting import Semihosting
+from machine.unclaimed import Unclaimed
 from rmm.features import Features
 from rmm.idregs import realm_id_registers
 from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
-    from machine.config.types import Nvm, Pl011
+    from machine.config.types import Nvm
+    from machine.secure import SecureService
     from machine.trace import Tracer
     from rmm.protocols import RecInit
 
@@ -64,9 +71,13 @@ class Machine:
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
         self.images = images
-        self.symbols = Symbols(images)
+        self.symbols = Symbols(images, config.load)
         self.resets = 0
+        self.turn_end = 0
         self._cores: list[Core] = []
+        self.bus = Bus()
+        self.unclaimed = Unclaimed()
+        self._attach_devices()
         self._power_up()
 
     def _power_up(self) -> None:
@@ -79,8 +90,6 @@ class Machine:
         self.board.set_gpt(
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
-        self.bus = Bus()
-        self._attach_devices()
         self.rmm = Rmm(
             RmmMemory(self.board),
             RootPlatform(self),
@@ -96,10 +105,14 @@ class Machine:
             self.memory.write(config.boot.info, host_info(self, self.images.realms))
         self.pes = [Pe(i, mpidr) for i, mpidr in enumerate(config.cpu.affinities)]
         self.pe = self.pes[0]
-        self.power_on(self.pe, self.images.entry, 0)
-        for number, value in registers(config).items():
-            self.pe.normal.set_x(number, [value])
-        self.running = self.pe.normal
+        self.running: Core | None = None
+        self._host = self._firmware if config.boot.host == "firmware" else self._vmm
+        if config.boot.host == "firmware":
+            self.power_on(self.pe, self.images.entry, 0)
+            for number, value in registers(config).items():
+                self.pe.normal.set_x(number, [value])
+            self.running = self.pe.normal
+        self.secure = self._secure_service()
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -107,6 +120,7 @@ class Machine:
         for region in self.memory:
             if not region.retain:
                 region.clear()
+        self.attached.reset()
         self.resets += 1
         self._power_up()
 
@@ -123,14 +137,22 @@ class Machine:
         return min(bounds, default=0)
 
     def _attach_devices(self) -> None:
-        for device in self.config.devices.values():
-            if device.__struct_config__.tag == "pl011":
-                self._attach_uart(device)  # type: ignore[arg-type]
-
-    def _attach_uart(self, device: Pl011) -> None:
-        from machine.devices.pl011 import Pl011 as Uart
-
-        self.bus.attach(device.base, Uart(self.console(device.console).write))
+        self.alarms = Alarms(lambda: self.board.insns, self.config.clock.rate)
+        self.attached = attach(
+            self.config,
+            self.bus,
+            Surroundings(
+                clock=self.alarms,
+                memory=self.memory,
+                line=lambda _intid: unwired,
+                console=self.console,
+                write=self._output,
+                power=_Power(self),
+                bark=_reset,
+                off=_off,
+                interactive=os.isatty(0) and os.isatty(1),
+            ),
+        )
 
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
@@ -154,6 +176,7 @@ class Machine:
             seed=config.cpu.seed + pe.index,
             hafdbs=self.hafdbs,
             semihosting=config.semihosting,
+            pmu=config.rmm.features.pmu_counters if config.cpu.features.pmu else None,
         )
         self.present_ids(core)
         if config.cpu.features.sve:
@@ -163,14 +186,40 @@ class Machine:
         core.trace(self.tracing)
         self.add_core(core)
         pe.core, pe.mode, pe.waiting, pe.resume_at = core, Mode.NORMAL, False, None
+        if pe is not self.pe:  # who runs alone has a long turn
+            self.turn_end = min(self.turn_end, self.board.insns + config.cpu.quantum)
+            self.board.end_turn_at(self.turn_end)
+            self.bound_turn()
 
     def begin_turn(self, pe: Pe) -> None:
         """Gives a PE its quantum; alone it runs until Python wants to look at signals."""
         self.pe = pe
-        self.running = pe.normal
+        self.running = pe.core
+        self.begin_slice(alone=sum(other.on for other in self.pes) == 1)
+
+    def begin_slice(self, *, alone: bool) -> None:
         self.poll()
-        alone = sum(other.on for other in self.pes) == 1
-        self.board.end_turn_at(self.board.insns + (SLICE if alone else self.config.cpu.quantum))
+        self.attached.poll()
+        self.alarms.run_due()
+        self.turn_end = self.board.insns + (SLICE if alone else self.config.cpu.quantum)
+        self.board.end_turn_at(self.turn_end)
+        self.bound_turn()
+
+    def bound_turn(self) -> None:
+        """Ends the turn at the next alarm of a device, if that comes first."""
+        alarm = self.alarms.next_at()
+        if alarm is not None and alarm < self.turn_end:
+            self.board.end_turn_at(alarm)
+
+    def _secure_service(self) -> SecureService | None:
+        secure, entry = self.config.secure, self.images.secure
+        if secure is None or entry is None:
+            return None
+        from uuid import UUID
+
+        from machine.secure import SecureService
+
+        return SecureService(self, entry, UUID(secure.uuid).bytes)
 
     def present_ids(self, core: Core, realm: RecInit | None = None) -> None:
         """Gives a context the machine's ID registers; a realm's are masked by the RMM."""
@@ -182,7 +231,7 @@ class Machine:
 
         values = id_registers(engine, config.cpu.features, config.cpu.pa_bits)
         if realm is not None:
-            values = realm_id_registers(values, sve=realm.sve_vq is not None)
+            values = realm_id_registers(values, sve=realm.sve_vq is not None, pmu=realm.pmu_counters is not None)
         shown = {ID_REGISTERS[name]: value for name, value in values.items()}
         for low in range(128):
             encoding = 0xC000 | low
@@ -214,27 +263,32 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
+            self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit
         if exit_.is_write:
             device.write(offset, exit_.size, exit_.value)
+            self.bound_turn()
             lib.cca_mmio_done(core.handle, 0)
         else:
             lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
 
     def run(self) -> End:
         """Runs to the end and says which it was."""
+        self.attached.start()
         try:
             while True:
                 try:
-                    run_machine(self)
+                    if self.secure is not None:
+                        self.secure.boot()
+                    self._host()
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
         except End as end:
             return end
-        except (KeyboardInterrupt, TimeoutError):
+        except (KeyboardInterrupt, TimeoutError, UserError):
             raise
         except Exception as error:
             bug = End(MODEL_BUG, f"{type(error).__name__}: {error}", core=self.running)
@@ -243,11 +297,34 @@ class Machine:
         finally:
             for console in self._consoles.values():
                 console.flush()
+            self.attached.stop()
+
+    def _firmware(self) -> None:
+        run_machine(self)
+
+    def _vmm(self) -> None:
+        from machine.vmm.host import run_vmm
+
+        run_vmm(self)
 
     def close(self) -> None:
         for core in self._cores:
             core.close()
         self._cores.clear()
+
+    def skip_time(self) -> bool:
+        """Lets time go on to the next timer edge of any context; False when no timer is armed."""
+        clock, now = self.config.clock, self.board.insns
+        edges = []
+        for core in self._cores:
+            cntp_ctl, cntp_cval, cntv_ctl, cntv_cval = core.timers()
+            for control, ticks in ((cntp_ctl, cntp_cval), (cntv_ctl, cntv_cval)):
+                if control & 7 == 1:  # ENABLE, neither IMASK nor ISTATUS
+                    edges.append(-(-ticks * clock.rate // clock.cntfrq))
+        if not edges:
+            return False
+        self.board.skip_to(max(now, min(edges)))
+        return True
 
     @property
     def cores(self) -> Sequence[Core]:
@@ -261,6 +338,31 @@ class Machine:
 
 def _nothing() -> None:
     """What happens between slices unless someone wants to know."""
+
+
+def _reset(reason: str) -> None:
+    raise Reset(reason)
+
+
+def _off(reason: str) -> None:
+    raise End(GUEST_EXIT, reason, code=0)
+
+
+class _Power:
+    """What devices may know of the PEs' power.  The monitor starts and stops them, at PSCI's word alone."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.affinities = machine.config.cpu.affinities
+
+    def is_on(self, affinity: int) -> bool:
+        return any(pe.on for pe in self._machine.pes if pe.mpidr == affinity)
+
+    def on(self, affinity: int) -> None:
+        """A PE that PSCI has not started would be sent back by the firmware that it starts in."""
+
+    def off(self, affinity: int) -> None:
+        """Nor does one stop in a WFI that is not CPU_OFF's."""
 
 
 def _features(config: MachineConfig) -> Features:
@@ -296,4 +398,4 @@ def _regions(config: MachineConfig) -> list[Region]:
 
 
 def _nvm(name: str, device: Nvm) -> Region:
-    return Region(name, device.base, device.size, PAS.NON_SECURE, fill=device.fill, retain=device.retain)
+    return Region(name, device.base, device.size, PAS.from_text(device.pas), fill=device.fill, retain=device.retain)

@@ -17,6 +17,8 @@ SVE_HINT = 1 << 16
 SMCCC_VERSION = 0x8000_0000
 SMCCC_ARCH_FEATURES = 0x8000_0001
 SMCCC_1_2 = 0x10002
+FFA_FIRST, FFA_LAST = 0x8400_0060, 0x8400_00FF
+FFA_ANY = 1 << 30 | SVE_HINT  # SMC64, SVE hint
 RMI_FIRST, RMI_LAST = 0xC400_0150, 0xC400_018E
 
 
@@ -36,6 +38,8 @@ class Monitor:
         fid = x[0] & 0xFFFF_FFFF
         if RMI_FIRST <= fid & ~SVE_HINT <= RMI_LAST:
             return self._rmi(x)
+        if FFA_FIRST <= fid & ~FFA_ANY <= FFA_LAST and (secure := self._machine.secure) is not None:
+            return secure.smc(self._machine.pe, x)
         return self._own(fid, x)
 
     def _own(self, fid: int, x: Sequence[int]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigError
+from machine.config.types import Behaviour, DenyCpuOn, Evict, Gicv3, IgnoreMmio, InjectSea, PartialRipas
 from rmm.abi.layout import Field, Struct
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ MAGIC = int.from_bytes(b"CCABHOST", "little")
 VERSION = 1
 MAX_REALMS = 4
 MAX_BANKS = 8
+MAX_BEHAVIOURS = 16
 NAME_SIZE = 32
 
 REALM_INFO = Struct(
@@ -40,6 +42,7 @@ REALM_INFO = Struct(
     Field("hash_algo", 0x40, "u32", doc="RMI_HASH_*"),
     Field("flags", 0x44, "u32", doc="zero"),
     Field("sve_bits", 0x48, "u32", doc="vector length to ask for, a multiple of 128; 0 for a realm without SVE"),
+    Field("pmu_counters_plus1", 0x4C, "u32", doc="PMU event counters to ask for, plus 1; 0 for a realm without a PMU"),
     Field("rpv", 0x80, "bytes", 64, doc="Realm Personalization Value"),
     Field("name", 0xC0, "bytes", NAME_SIZE, doc="padded with zeros, one at least"),
     doc="a realm that the host shall build",
@@ -61,10 +64,48 @@ HOST_INFO = Struct(
     Field("root_gpt_pa", 0x038, "u64", doc="the granule protection table, Root PAS"),
     Field("monitor_pa", 0x040, "u64", doc="a granule of the monitor, Root PAS"),
     Field("rmm_pa", 0x048, "u64", doc="a granule of the RMM, Realm PAS, 0 for none"),
+    Field("num_cpus", 0x050, "u32", doc="PEs of the machine"),
+    Field("num_behaviours", 0x054, "u32", doc="ways to treat the realms (host.behaviour)"),
+    Field(
+        "cpus_offset", 0x058, "u32", doc="bytes from the block's start to the affinity (MPIDR_EL1) of each PE, u64 each"
+    ),
+    Field("behaviours_offset", 0x05C, "u32", doc="bytes from the block's start to their records"),
+    Field("gicd_pa", 0x060, "u64", doc="GICv3 distributor, 0 for none"),
+    Field("gicr_pa", 0x068, "u64", doc="GICv3 redistributors, one after the other, 0 for none"),
+    Field("gicr_stride", 0x070, "u64", doc="bytes from one redistributor to the next"),
     Field("bank_base", 0x080, "u64", MAX_BANKS, doc="Non-secure DRAM"),
     Field("bank_size", 0x0C0, "u64", MAX_BANKS, doc="bytes"),
     doc="the host information block: X0 of the host at entry",
 )
+
+BEHAVIOUR = Struct(
+    "CcabBehaviour",
+    "ccab_behaviour",
+    0x20,
+    Field("kind", 0x00, "u32", doc="CCAB_BEHAVE_*"),
+    Field("realm", 0x04, "u32", doc="index, or CCAB_EVERY_REALM"),
+    Field("after", 0x08, "u32", doc="occasions, or of EVICT exits of the realm, before the first"),
+    Field("times", 0x0C, "u32", doc="occasions, 0 for all"),
+    Field("at", 0x10, "u64", doc="IPA of a page, or index of a REC; CCAB_ANYWHERE for all"),
+    Field("argument", 0x18, "u64"),
+    doc="a way in which the host shall treat its realms (host.behaviour of the machine file)",
+)
+EVERY_REALM = (1 << 32) - 1
+ANYWHERE = (1 << 64) - 1
+
+BEHAVIOURS = {
+    "reject-ripas": (1, "RIPAS changes are rejected"),
+    "partial-ripas": (2, "argument: pages of a RIPAS change that are made at a time"),
+    "deny-cpu-on": (3, "at: REC that may not start"),
+    "evict": (4, "at: page that is taken from the realm; argument: CCAB_EVICT_*"),
+    "inject-sea": (5, "at: page whose accesses meet an external abort"),
+    "ignore-mmio": (6, "at: page whose accesses are not answered"),
+}
+
+EVICT = {
+    "remap": (0, "an access supplies the page again"),
+    "report": (1, "an access ends the realm"),
+}
 
 # RSI_HOST_CALL immediates.  gprs[0] comes back as CCAB_HC_UNKNOWN for a number that the host does not know.
 HOST_CALLS = {
@@ -78,6 +119,11 @@ HOST_CALLS = {
     "EXITS": (7, "gprs[0] = IPA; back: exits of the realm for a fault there that the host could not mend"),
     "READ_ONLY": (8, "gprs[0] = unprotected IPA of a shared page: maps it read-only; back: RMI status"),
     "VICTIM": (9, "gprs[0] = IPA, gprs[1] = FNV-1a of a page under attack, gprs[2] = IPA; back: CCAB_VICTIM_*"),
+    "PMU_EXITS": (10, "back: IRQ exits of the realm with pmu_ovf_status = ACTIVE"),
+    "BEHAVIOUR": (
+        11,
+        "gprs[0] = CCAB_BEHAVE_*, gprs[1] = at; back: 1 if the host has it, how often it was met, argument",
+    ),
 }
 PUTS_MAX = 240
 HOST_CALL_UNKNOWN = (1 << 64) - 1
@@ -111,11 +157,15 @@ def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
     consoles = {device.console: device.base for device in config.devices.values() if hasattr(device, "console")}
     first = {pas: next((r.base for r in config.memory.values() if r.pas == pas), 0) for pas in ("secure", "realm")}
     root = config.memory[config.gpt.region]
+    gic = next((device for device in config.devices.values() if isinstance(device, Gicv3)), None)
+    cpus = b"".join(affinity.to_bytes(8, "little") for affinity in config.cpu.affinities)
+    behaviours = b"".join(_behaviour(one, realms) for one in config.host.behaviour)
+    cpus_offset = HOST_INFO.size + len(realms) * REALM_INFO.size
     block = HOST_INFO.pack(
         {
             "magic": MAGIC,
             "version": VERSION,
-            "size": HOST_INFO.size + len(realms) * REALM_INFO.size,
+            "size": cpus_offset + len(cpus) + len(behaviours),
             "num_realms": len(realms),
             "num_banks": len(banks),
             "console_pa": consoles.get("NS", 0),
@@ -126,11 +176,43 @@ def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
             # The tables fill the Root region from below; the monitor's own memory is its end.
             "monitor_pa": root.base + root.size - 0x1000,
             "rmm_pa": first["realm"],
+            "num_cpus": config.cpu.count,
+            "num_behaviours": len(config.host.behaviour),
+            "cpus_offset": cpus_offset,
+            "behaviours_offset": cpus_offset + len(cpus),
+            "gicd_pa": gic.base if gic else 0,
+            "gicr_pa": gic.redistributors if gic else 0,
+            "gicr_stride": gic.stride if gic else 0,
             "bank_base": [bank.base for bank in banks] + [0] * (MAX_BANKS - len(banks)),
             "bank_size": [bank.size for bank in banks] + [0] * (MAX_BANKS - len(banks)),
         }
     )
-    return block + b"".join(_realm(one, consoles.get(f"realm {i}", 0)) for i, one in enumerate(realms))
+    told = b"".join(_realm(one, consoles.get(f"realm {i}", 0)) for i, one in enumerate(realms))
+    return block + told + cpus + behaviours
+
+
+def _behaviour(behaviour: Behaviour, realms: Sequence[RealmImage]) -> bytes:
+    at, argument = ANYWHERE, 0
+    match behaviour:
+        case PartialRipas():
+            argument = behaviour.pages
+        case DenyCpuOn():
+            at = ANYWHERE if behaviour.rec is None else behaviour.rec
+        case Evict():
+            at, argument = behaviour.ipa, EVICT[behaviour.then][0]
+        case InjectSea() | IgnoreMmio():
+            at = ANYWHERE if behaviour.ipa is None else behaviour.ipa
+    names = [one.realm.name for one in realms]
+    return BEHAVIOUR.pack(
+        {
+            "kind": BEHAVIOURS[str(behaviour.__struct_config__.tag)][0],
+            "realm": EVERY_REALM if behaviour.realm is None else names.index(behaviour.realm),
+            "after": behaviour.after,
+            "times": behaviour.times,
+            "at": int(at),
+            "argument": argument,
+        }
+    )
 
 
 def _realm(staged: RealmImage, console_pa: int) -> bytes:
@@ -148,10 +230,15 @@ def _realm(staged: RealmImage, console_pa: int) -> bytes:
             "recs": realm.recs,
             "hash_algo": ("sha256", "sha512").index(realm.hash),
             "sve_bits": realm.sve,
+            "pmu_counters_plus1": 0 if realm.pmu is None else realm.pmu + 1,
             "rpv": realm.rpv,
             "name": realm.name.encode()[: NAME_SIZE - 1],
         }
     )
+
+
+def _macro(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def c_header() -> str:
@@ -177,6 +264,24 @@ def c_header() -> str:
         "static inline const struct ccab_realm_info *ccab_realm(const struct ccab_host_info *info, uint32_t index)",
         "{",
         "    return (const struct ccab_realm_info *)(info + 1) + index;",
+        "}",
+        "",
+        "static inline const uint64_t *ccab_mpidr(const struct ccab_host_info *info)",
+        "{",
+        "    return (const uint64_t *)((uintptr_t)info + info->cpus_offset);",
+        "}",
+        "",
+        f"/* {BEHAVIOUR.doc} */",
+        BEHAVIOUR.c_text(),
+        f"#define CCAB_MAX_BEHAVIOURS {MAX_BEHAVIOURS}",
+        f"#define CCAB_EVERY_REALM {EVERY_REALM:#x}U",
+        f"#define CCAB_ANYWHERE {ANYWHERE:#x}ULL",
+        *(f"#define CCAB_BEHAVE_{_macro(name)} {number} /* {doc} */" for name, (number, doc) in BEHAVIOURS.items()),
+        *(f"#define CCAB_EVICT_{_macro(name)} {number} /* {doc} */" for name, (number, doc) in EVICT.items()),
+        "",
+        "static inline const struct ccab_behaviour *ccab_behaviours(const struct ccab_host_info *info)",
+        "{",
+        "    return (const struct ccab_behaviour *)((uintptr_t)info + info->behaviours_offset);",
         "}",
         "",
         "/* RSI_HOST_CALL immediates */",

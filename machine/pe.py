@@ -17,15 +17,17 @@ class Mode(Enum):
     OFF = "off"
     NORMAL = "normal world"
     REC = "realm"
+    SECURE = "secure world"
 
 
 class Pe:
     """One PE.  mpidr: the affinity fields of MPIDR_EL1.  core: its context in the Normal world, made at power-up.
 
-    entry: the REC_ENTER in progress while a REC runs here.  waiting: in WFI, or suspended.
+    entry: the REC_ENTER in progress while a REC runs here.  waiting: in WFI, or suspended.  kicked: the host wants
+    the REC that runs here to leave, as a physical interrupt would make it.
     """
 
-    __slots__ = ("core", "entry", "index", "mode", "mpidr", "resume_at", "waiting")
+    __slots__ = ("core", "entry", "index", "kicked", "mode", "mpidr", "resume_at", "waiting")
 
     def __init__(self, index: int, mpidr: int) -> None:
         self.index = index
@@ -33,7 +35,7 @@ class Pe:
         self.mode = Mode.OFF
         self.core: Core | None = None
         self.entry: Frame | None = None
-        self.waiting = False
+        self.waiting = self.kicked = False
         # PSCI CPU_SUSPEND to power-down: (entry point, context id) for the wake-up
         self.resume_at: tuple[int, int] | None = None
 

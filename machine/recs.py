@@ -28,6 +28,8 @@ CPTR_EZ = 1 << 8
 ZCR_LONGEST = 15
 SCTLR_RESET = 0x00C5_0878  # rmm-abi.md §7.6
 SCTLR_EE = 1 << 25
+PMCR_EL0 = sysreg(3, 3, 9, 12, 0)
+PMCR_RESET = 0x66  # LC, DP, C, P: rmm-abi.md §7.6
 PSTATE_EL1H_MASKED = 0x3C5
 HCR_REALM = 0x4324_800C_043F  # rmm-abi.md §6.7
 _NO_LRS = (0,) * 16
@@ -97,6 +99,8 @@ class RecCore:
             hcr=HCR_REALM,
             hafdbs=machine.hafdbs,
             irq_exits=True,
+            pmu=init.pmu_counters,
+            pmu_trapped=machine.config.cpu.features.pmu,
             tcg_megabytes=32,
         )
         machine.present_ids(core, realm=init)
@@ -108,6 +112,7 @@ class RecCore:
             let_sve(core)
             core.set_sysreg(CPTR_EL2, CPTR_RES1)
             core.set_sysreg(ZCR_EL2, init.sve_vq)
+        core.set_sysreg(PMCR_EL0, PMCR_RESET)
         core.set_x(0, init.gprs)
         core.pc = init.pc
         core.trace(machine.tracing)
@@ -136,6 +141,9 @@ class RecCore:
             self._trap_wfi = trap_wfi
             lib.cca_trap_wfi(handle, trap_wfi)
         machine.running = core
+        if machine.pe.kicked:
+            machine.pe.kicked = False
+            return RecExit(ExitKind.IRQ, core.pc)
         try:
             while True:
                 reason = lib.cca_run(handle, NEVER)
@@ -161,7 +169,7 @@ class RecCore:
                 else:
                     raise stop_of(core, reason)
         finally:
-            machine.running = machine.pe.normal
+            machine.running = machine.pe.core
 
     def get_x(self, first: int, count: int) -> Sequence[int]:
         return self.core.get_x(first, count)
@@ -197,7 +205,7 @@ class RecCore:
         gic.lrs = (*lrs, *_NO_LRS[len(lrs) :])
 
     def pmu_overflow(self) -> bool:
-        return False
+        return self.init.pmu_counters is not None and bool(lib.cca_pmu_overflow(self.core.handle))
 
     def irq_pending(self) -> bool:
         return False

@@ -50,6 +50,8 @@ def _stuck(machine: Machine) -> End:
     where, core = "the Normal world", pe.normal
     if pe.entry is not None:
         where, core = "a realm", pe.entry.vcpu.context.core  # type: ignore[attr-defined]
+    elif pe.mode is Mode.SECURE and machine.secure is not None:
+        where, core = "the Secure world", machine.secure.core
     if len(waiting) == 1:
         return End(STUCK, f"WFI in {where} and no interrupt can come", core=core)
     return End(STUCK, f"all {len(waiting)} PEs that are on wait, and no interrupt can come", core=core)
@@ -66,6 +68,12 @@ def _turn(machine: Machine, pe: Pe) -> None:
             return
         pe.mode, pe.entry = Mode.NORMAL, None
         lib.cca_set_x(pe.normal.handle, 0, len(result), result)
+    elif pe.mode is Mode.SECURE:
+        assert machine.secure is not None
+        registers = machine.secure.resume(pe)
+        if pe.mode is Mode.SECURE:
+            return
+        pe.normal.set_x(0, registers)
     _run_normal(machine, pe)
 
 

@@ -40,9 +40,12 @@ class Tracer:
     def call(self, record: CallRecord) -> None:
         name, text = describe(record)
         if self._selects(name):
-            in_realm = record.rec_pa is not None
-            route = "Realm→RMM" if in_realm else "NS→Root→Realm" if name.startswith("rmi") else "NS→Root"
-            self._line(record.insns, 1 if in_realm else 0, f"[{route}] {text}")
+            inside = record.secure or record.rec_pa is not None
+            if record.secure:
+                route = "Secure→Root"
+            else:
+                route = "Realm→RMM" if inside else "NS→Root→Realm" if name.startswith("rmi") else "NS→Root"
+            self._line(record.insns, 1 if inside else 0, f"[{route}] {text}")
 
     def event(self, name: str, insns: int, text: str, depth: int) -> None:
         if self._selects(name):
@@ -73,4 +76,6 @@ def describe(record: CallRecord) -> tuple[str, str]:
     if record.decl is None:
         args = ", ".join(f"{value:#x}" for value in record.args[1:4])
         return "smc_unknown", f"SMC {record.args[0]:#010x}({args}) = -1 [unknown function id]"
+    if record.decl.interface in ("FFA", "SIP"):
+        from machine.ffa.text import render
     return record.decl.name.lower(), render(record.decl, record.args, record.result, record.condition)

@@ -12,6 +12,7 @@ def _nibbles(*low_bits: int) -> int:
 
 
 _SVE = _nibbles(32)
+_PMUVER = _nibbles(8)
 # Fields that read as zero.
 _HIDDEN = {
     "ID_AA64PFR0_EL1": _nibbles(44, 40),  # AMU, MPAM
@@ -36,8 +37,8 @@ _UNCHANGED = frozenset(
 _MASK64 = (1 << 64) - 1
 
 
-def realm_id_registers(host: Mapping[str, int], *, sve: bool = False) -> dict[str, int]:
-    """{register: value} for a realm, over the names in `host`; sve: the realm was created with SVE.
+def realm_id_registers(host: Mapping[str, int], *, sve: bool = False, pmu: bool = False) -> dict[str, int]:
+    """{register: value} for a realm, over the names in `host`; sve, pmu: the realm was created with it.
 
     Registers that are neither passed on nor masked read as zero, every AArch32 one among them.
     """
@@ -51,4 +52,6 @@ def realm_id_registers(host: Mapping[str, int], *, sve: bool = False) -> dict[st
             out[name] = value if name == "ID_AA64ZFR0_EL1" and sve else 0
     if not sve and "ID_AA64PFR0_EL1" in out:
         out["ID_AA64PFR0_EL1"] &= ~_SVE
+    if not pmu and "ID_AA64DFR0_EL1" in out:
+        out["ID_AA64DFR0_EL1"] &= ~_PMUVER
     return out

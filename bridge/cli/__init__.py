@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "new": "new",
         "sdk": "sdk",
         "conformance": "conformance",
+        "fetch-kernel": "fetch_kernel",
     }
 )
 MODEL_BUG = 70
@@ -51,7 +52,7 @@ def load_command(name: str) -> ModuleType:
 def short_help() -> str:
     """What `ccabridge` alone prints."""
     lines = ["usage: ccabridge COMMAND [ARGUMENTS]", ""]
-    lines += [f"  {name:<11}  {load_command(name).HELP}" for name in COMMANDS]
+    lines += [f"  {name:<12}  {load_command(name).HELP}" for name in COMMANDS]
     lines += ["", "`ccabridge COMMAND --help` says more; `ccabridge --version` prints the version."]
     return "\n".join(lines) + "\n"
 

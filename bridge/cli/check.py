@@ -80,13 +80,16 @@ def _report(name: str, args: argparse.Namespace) -> str:
 
 def _summary(config: MachineConfig, images: Any) -> str:
     from machine.config.scalars import address_text, size_text
+    from machine.config.windows import windows
 
     lines: list[str] = []
     if config.description:
         lines.append(config.description)
     lines.append(f"{config.cpu.count} PE{'s' if config.cpu.count > 1 else ''}, {config.cpu.pa_bits}-bit PA")
     rows: list[tuple[int, int, str, str]] = [(int(r.base), int(r.size), n, r.pas) for n, r in config.memory.items()]
-    rows += [(int(d.base), int(d.size), n, type(d).__name__.lower()) for n, d in config.devices.items()]
+    for window in windows(config):
+        what = str(config.devices[window.device].__struct_config__.tag)
+        rows.append((window.base, window.size, window.device, f"{what}, {window.part}" if window.part else what))
     for base, size, label, what in sorted(rows):
         lines.append(f"{address_text(base):>16} {size_text(size):>6}  {label} ({what})")
     for name, image in images.loads.items():
@@ -98,5 +101,7 @@ def _summary(config: MachineConfig, images: Any) -> str:
             f"realm {realm.realm.name}: {size_text(realm.size)} image at IPA {address_text(realm.base)}, "
             f"{ram} RAM, {recs} REC{'s' if recs > 1 else ''}"
         )
+    if images.secure is not None:
+        lines.append(f"service starts at {address_text(images.secure)}, EL1, secure world")
     lines.append(f"starts at {address_text(images.entry)}, EL{config.boot.el}, {config.boot.world} world")
     return "".join(f"  {line}\n" for line in lines)

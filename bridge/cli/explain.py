@@ -16,7 +16,7 @@ examples:
   ccabridge explain RMI_RTT_CREATE          its registers, and the conditions under which it fails, in order
   ccabridge explain 0xC400015D              the call with that function id
   ccabridge explain esr 0x96000010          a syndrome
-  ccabridge explain rmi-status 0x204        a status; likewise rsi-status, psci-status, el3-status
+  ccabridge explain rmi-status 0x204        a status; likewise rsi-status, psci-status, el3-status, ffa-status
   ccabridge explain rmi-features 0x3000     a register's value; likewise spsr, gpi, fsc, any register of the RMM's
   ccabridge explain RmiRealmParams          a structure; likewise RMI_EXIT_IRQ, SCTLR_EL1, S3_0_C12_C12_5
   ccabridge explain rtt_walk                which calls fail under that condition
@@ -54,23 +54,29 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _decoders() -> dict[str, Decoder]:
-    from bridge.cli import explain_abi, explain_arch
+    from bridge.cli import explain_abi, explain_arch, explain_ffa
 
-    return {**explain_abi.decoders(), **explain_arch.decoders()}
+    return {**explain_abi.decoders(), **explain_ffa.decoders(), **explain_arch.decoders()}
+
+
+def _names() -> list[str]:
+    from bridge.cli import explain_abi, explain_arch, explain_ffa
+
+    return [*explain_abi.names(), *explain_ffa.names(), *explain_arch.names()]
 
 
 def _name(what: str) -> Iterable[str]:
-    from bridge.cli import explain_abi, explain_arch
+    from bridge.cli import explain_abi, explain_arch, explain_ffa
     from bridge.errors import UserError, did_you_mean
 
     number = _integer(what)
     if number is not None:
         if not 0x8000_0000 <= number <= 0xFFFF_FFFF:
             raise UserError(f"explain {what}: this is no function id; say what it is: `ccabridge explain esr {what}`")
-        return explain_abi.function_id(number)
-    found = [*explain_abi.by_name(what), *explain_arch.by_name(what)]
+        return explain_ffa.function_id(number) or explain_abi.function_id(number)
+    found = [*explain_abi.by_name(what), *explain_ffa.by_name(what), *explain_arch.by_name(what)]
     if not found:
-        known = {word.lower(): word for word in (*explain_abi.names(), *explain_arch.names(), *_decoders())}
+        known = {word.lower(): word for word in (*_names(), *_decoders())}
         hint = did_you_mean(what.lower(), list(known))
         for low, word in known.items():
             hint = hint.replace(f"`{low}`", f"`{word}`")
@@ -110,9 +116,8 @@ def _integer(text: str) -> int | None:
 
 
 def _everything() -> Iterable[str]:
-    from bridge.cli import explain_abi, explain_arch
 
     yield "kinds of value:"
     yield from (f"  {kind} VALUE" for kind in sorted(_decoders()))
     yield "names:"
-    yield from (f"  {name}" for name in (*explain_abi.names(), *explain_arch.names()))
+    yield from (f"  {name}" for name in _names())

@@ -42,13 +42,13 @@ def describe_call(call: Call) -> Iterator[str]:
     if call.inputs:
         yield ""
         yield "  inputs"
-        yield from _registers(call.inputs, 1)
+        yield from registers(call.inputs, 1)
     yield ""
     yield "  outputs"
     if call.status:
         success = f"{call.interface}_{name_of(STATUSES[call.interface], 0)}"
         yield f"    {'X0':<8} {'status':<12} {call.interface} status; {success} is 0"
-    yield from _registers(call.outputs, 1 if call.status else 0)
+    yield from registers(call.outputs, 1 if call.status else 0)
     if call.conditions:
         yield ""
         yield "  fails when (the first that holds decides)"
@@ -64,7 +64,8 @@ def describe_call(call: Call) -> Iterator[str]:
         yield f"  changes, when it succeeds: {', '.join(call.footprint)}"
 
 
-def _registers(declared: tuple[Value, ...], at: int) -> Iterator[str]:
+def registers(declared: tuple[Value, ...], at: int) -> Iterator[str]:
+    """Lines of inputs or outputs from X`at` on."""
     for value in declared:
         where = f"X{at}" if value.count == 1 else f"X{at}..X{at + value.count - 1}"
         text = value.type.name + (f", {value.doc}" if value.doc else "")

@@ -97,7 +97,7 @@ def _configure(args: argparse.Namespace) -> MachineConfig:
     if args.entry is not None:
         extra["boot"] = {"entry": args.entry}
     config = load(name, args.set, extra=extra or None)
-    if not config.load:
+    if not config.load and config.boot.host == "firmware":
         raise UserError(f"{name}: nothing is loaded: give the Normal world an image with --load FILE[@ADDR]")
     return config
 
@@ -125,7 +125,8 @@ def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
         raise TimeoutError
 
     def beat() -> None:
-        progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {machine.running.name}")
+        name = machine.running.name if machine.running is not None else "the host"
+        progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {name}")
 
     machine.poll = beat
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None

@@ -52,4 +52,4 @@ def _print(root: Path, files: dict[str, Path]) -> None:
         for name, path in files.items():
             if path.suffix == suffix:
                 print(f"    {name:<14} {path}")
-    print("  compile and link with: python -m firmware.toolchain payload|host -o X.elf SOURCES")
+    print("  compile and link with: python -m firmware.toolchain payload|host|service -o X.elf SOURCES")

@@ -24,6 +24,7 @@ SOURCES = (
     "vhe.c",
     "watchpoints.c",
     "time.c",
+    "pmu.c",
     "maintenance.c",
     "translate.c",
     "translate_s1.c",

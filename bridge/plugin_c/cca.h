@@ -20,7 +20,7 @@ enum cca_reason {
     CCA_EXIT_WFI = 5,         /* nothing pending and no timer armed: PC is after the WFI */
     CCA_EXIT_WFX_TRAP = 6,    /* trapped WFI: PC is at the instruction, esr filled */
     CCA_EXIT_SLICE = 7,       /* the slice given to cca_run is used up */
-    CCA_EXIT_TIMER = 8,       /* an EL1 timer is asserted and unmasked, and the context takes physical interrupts */
+    CCA_EXIT_TIMER = 8,       /* an EL1 timer or the PMU asserts its interrupt, and the context takes physical ones */
     CCA_EXIT_SYSREG = 9,      /* an access trapped to EL2: esr, value; PC at the instruction */
     CCA_EXIT_SEMIHOST = 10,   /* HLT #0xF000: x[0], x[1]; PC is at the HLT */
     CCA_EXIT_AARCH32 = 11,    /* an SPSR that would return to AArch32: esr holds the SPSR */
@@ -61,6 +61,12 @@ struct cca_exit {
     uint32_t pas;             /* of an MMIO access */
 };
 
+enum cca_pmu_offer {
+    CCA_PMU_ABSENT = 0,       /* its registers are undefined */
+    CCA_PMU_TRAPPED = 1,      /* EL2 answers for them: RAZ/WI */
+    CCA_PMU_PRESENT = 2,
+};
+
 struct cca_core_config {
     uint32_t pas;             /* 8 secure, 9 non-secure, 11 realm */
     uint32_t el;              /* the level it starts at: 2 or 1 */
@@ -73,6 +79,8 @@ struct cca_core_config {
     uint64_t seed;
     uint64_t vttbr, vtcr, hcr;
     uint32_t irq_exits;       /* asserted timers end a run (CCA_EXIT_TIMER) */
+    uint32_t pmu;             /* enum cca_pmu_offer */
+    uint32_t pmu_counters;    /* event counters, 0 to 31 */
 };
 
 typedef struct cca_machine cca_machine;
@@ -90,6 +98,8 @@ void cca_memory_written(cca_machine *m, uint64_t pa, uint64_t size);
 int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size);
 uint64_t cca_insns(cca_machine *m);
 uint64_t cca_ticks(cca_machine *m);
+/* All wait: time goes on to this instruction count, if that is ahead. */
+void cca_skip_to(cca_machine *m, uint64_t insns);
 void cca_set_limit(cca_machine *m, uint64_t insns);
 /* Any run ends with CCA_EXIT_SLICE at this instruction count, whatever its own slice. */
 void cca_set_turn(cca_machine *m, uint64_t insns);
@@ -131,6 +141,8 @@ int cca_translate_va(cca_core *c, uint64_t va, uint32_t access, uint64_t *pa, ui
 void cca_get_timers(cca_core *c, uint64_t *out);
 /* Timers that assert their interrupt (ENABLE, ISTATUS, not IMASK): bit 0 CNTP, bit 1 CNTV. */
 int cca_timers_asserted(cca_core *c);
+/* RmiPmuOverflowStatus: an enabled counter has overflowed and its interrupt is enabled (rmm-abi.md 7.4). */
+int cca_pmu_overflow(cca_core *c);
 uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
 void cca_trace(cca_core *c, int on);
 uint64_t cca_core_insns(cca_core *c);

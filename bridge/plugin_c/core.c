@@ -123,6 +123,7 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     /* HCR_EL2 = API, APK, RW: what else the context asks for is emulated here, not by the engine */
     engine_set_sysreg(c->e, CCA_SYSREG(3, 4, 1, 1, 0), (3ull << 40) | (1ull << 31));
     engine_set_pstate(c->e, config->el == 2 ? 0x3C9 : 0x3C5);
+    cca_pmu_reset(c);
     m->cores[m->ncores++] = c;
     return c;
 }
@@ -154,7 +155,7 @@ const char *cca_core_error(cca_core *c)
 void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
 {
     cca_machine *m = c->m;
-    if (m->insns >= c->deadline) { /* stops before this block: it is not counted */
+    if (m->insns >= c->block_deadline && !cca_pmu_block(c)) { /* stops before this block: it is not counted */
         c->block_insns = 0;
         engine_stop(c->e);
         return;
@@ -186,6 +187,9 @@ static void deadline_reached(cca_core *c)
         int asserted = cca_timers_asserted(c);
         c->timer_seen[0] = asserted & 1;
         c->timer_seen[1] = (asserted & 2) != 0;
+        cca_leave(c, CCA_EXIT_TIMER);
+    } else if (c->cfg.irq_exits && cca_pmu_fires(c)) {
+        c->pmu.seen = true;
         cca_leave(c, CCA_EXIT_TIMER);
     } else if (m->insns >= m->limit) {
         cca_leave(c, CCA_EXIT_LIMIT);
@@ -297,6 +301,8 @@ void cca_set_pstate(cca_core *c, uint32_t pstate)
 
 uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding)
 {
+    uint64_t value;
+    if (cca_pmu_peek(c, encoding & 0xFFFF, &value)) return value;
     return cca_kept(c, encoding & 0xFFFF);
 }
 
@@ -307,6 +313,7 @@ int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
     c->flush_pending = true;
     c->watch |= WATCH_STALE;
     c->watchpoints_stale = true;
+    if (cca_pmu_poke(c, encoding & 0xFFFF, value)) return 0;
     return engine_set_sysreg(c->e, encoding & 0xFFFF, value) ? 0 : -1;
 }
 

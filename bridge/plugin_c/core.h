@@ -43,6 +43,16 @@ struct cca_timer {
     uint64_t ctl, cval;
 };
 
+struct cca_pmu {
+    uint64_t mark;               /* own_insns up to which the counters stand */
+    uint64_t count[32];          /* PMEVCNTR0 to 30, PMCCNTR */
+    uint32_t type[32];           /* PMEVTYPER0 to 30, PMCCFILTR */
+    uint32_t pmcr, enabled, inten, ovs, userenr, selected, mdcr;
+    unsigned el;                 /* since mark */
+    bool by_el;                  /* what counts depends on the exception level: each block is looked at */
+    bool seen;                   /* the interrupt asserted has ended a run */
+};
+
 struct cca_core {
     struct cca_machine *m;
     struct cca_engine *e;
@@ -52,6 +62,7 @@ struct cca_core {
     bool mmu_dirty;              /* a translation register was written since mmu was filled */
 
     uint64_t deadline;           /* m->insns at which the block hook stops the engine */
+    uint64_t block_deadline;     /* the same, or 0 where the PMU must see each block */
     uint64_t slice_end;
     uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
     uint32_t block_insns;
@@ -74,6 +85,7 @@ struct cca_core {
     struct cca_timer cntp, cntv, cnthp, cnthv;
     uint64_t cntvoff;
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
+    struct cca_pmu pmu;
 
     uint8_t watch;               /* enum cca_watch */
     uint8_t fp_to[4];            /* by level: where its SIMD&FP instructions trap to, 0: nowhere */
@@ -120,6 +132,19 @@ bool cca_timer_fires(struct cca_core *c);
 bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t value, uint64_t *out);
 bool cca_skip_to_timer(struct cca_core *c);           /* WFI: advance time to the next deadline */
 void cca_give_back(struct cca_core *c, uint64_t pc);  /* uncount what of the block did not run */
+
+/* pmu.c */
+void cca_pmu_reset(struct cca_core *c);
+/* One access, privilege checked; false where the engine shall raise the trap, or it is none of the PMU's. */
+bool cca_pmu_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out);
+/* 0, or the level that PMUSERENR_EL0 or MDCR_EL2 traps an access to. */
+unsigned cca_pmu_trap(const struct cca_core *c, uint32_t encoding, unsigned el, bool read);
+/* From outside the guest, with all rights; false for a register that the PMU does not hold. */
+bool cca_pmu_peek(struct cca_core *c, uint32_t encoding, uint64_t *out);
+bool cca_pmu_poke(struct cca_core *c, uint32_t encoding, uint64_t value);
+bool cca_pmu_fires(struct cca_core *c);               /* asserted, and no run has ended for it */
+uint64_t cca_pmu_deadline(struct cca_core *c, uint64_t deadline);
+bool cca_pmu_block(struct cca_core *c);               /* at a block's start: whether it shall run */
 
 /* exception.c */
 void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr, bool has_far, uint64_t far);

@@ -338,6 +338,8 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
     }
     uint32_t target;
     uint64_t address, syndrome = engine_syndrome(c->e, &target, &address);
+    /* SVE that nobody let in, and a PMU that is not offered, are not there at all */
+    if (target == 3 && (syndrome >> 26 == 0x19 || syndrome >> 26 == 0x18)) syndrome = 0;
     if (have && (insn & 0xFFC00000u) == 0xD5000000u && ((insn >> 19) & 3) != 0) {
         bool read = (insn >> 21) & 1;
         uint32_t encoding = (insn >> 5) & 0xFFFF;
@@ -348,6 +350,11 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
             c->exit.insn = insn;
             cca_leave(c, CCA_EXIT_SYSREG);
             return;
+        }
+        unsigned trap = syndrome >> 26 == 0 ? cca_pmu_trap(c, encoding, el, read) : 0;
+        if (trap) { /* a counter that the engine does not have */
+            syndrome = (uint32_t)(EC(0x18) | ESR_IL | sysreg_iss(insn));
+            target = trap;
         }
         if (syndrome >> 26 == 0) cca_event_add(c, CCA_EVENT_UNKNOWN_SYSREG, el, pc, encoding, read);
     }
@@ -363,7 +370,6 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
     }
     /* Nothing else is undefined at EL2's cost: pointer authentication that HCR_EL2.API traps */
     if (syndrome >> 26 == 0 && target == 2 && el < 2 && !(cca_hcr(c) & HCR_TGE)) syndrome = EC(0x09);
-    if (syndrome >> 26 == 0x19 && target == 3) syndrome = 0; /* SVE that nobody let in is not there at all */
     uint64_t esr = syndrome >> 26 != 0 ? syndrome | ESR_IL : ESR_IL;
     unsigned to = target == 2 && c->cfg.el == 2 ? 2 : cca_own_target(c, el); /* 2: the host traps its EL1 */
     cca_take(c, to, pc, esr, false, 0);

@@ -230,6 +230,8 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
         bool guest = el == 1 && c->cfg.el == 2;
         return answer(c, encoding, rt, true, guest ? virtual_id(c, encoding) : c->id[encoding & 127]);
     }
+    uint64_t counted;
+    if (cca_pmu_sysreg(c, encoding, el, read, value, &counted)) return answer(c, encoding, rt, read, counted);
     if (crn == 14) {
         uint64_t out = 0;
         if (el < 2 && !timer_open(c, encoding, el)) return false;
@@ -243,11 +245,6 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
         answer(c, encoding, rt, true, present ? next_random(c) : 0);
         engine_set_nzcv(c->e, present ? 0 : NZCV_Z);
         return true;
-    }
-    if (read && encoding == CCA_SYSREG(3, 3, 9, 13, 0)) { /* PMCCNTR_EL0: never the host's time */
-        uint64_t user = engine_sysreg(c->e, CCA_SYSREG(3, 3, 9, 14, 0)); /* PMUSERENR_EL0: EN, CR */
-        if (el == 0 && !(user & 5)) return false;
-        return answer(c, encoding, rt, true, cca_now(c));
     }
     if (encoding == HCR_EL2 || (encoding == CPTR_EL2 && c->e2h)) return access(c, encoding, encoding, rt, read, value);
     if (!read) before_write(c, encoding, value);

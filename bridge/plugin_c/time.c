@@ -83,7 +83,8 @@ void cca_update_deadline(struct cca_core *c)
         if (t < d) d = t;
         if (cca_timer_fires(c)) d = 0;
     }
-    c->deadline = d;
+    c->deadline = cca_pmu_deadline(c, d);
+    c->block_deadline = c->pmu.by_el ? 0 : c->deadline;
 }
 
 bool cca_skip_to_timer(struct cca_core *c)
@@ -171,6 +172,11 @@ uint64_t cca_insns(cca_machine *m)
 uint64_t cca_ticks(cca_machine *m)
 {
     return cca_ticks_at(m, m->insns);
+}
+
+void cca_skip_to(cca_machine *m, uint64_t insns)
+{
+    if (insns > m->insns) m->insns = insns;
 }
 
 void cca_set_limit(cca_machine *m, uint64_t insns)

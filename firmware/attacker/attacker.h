@@ -2,41 +2,45 @@
 #ifndef ATTACKER_H
 #define ATTACKER_H
 
+#include "probe.h"
 #include "vmm.h"
 
-/* ---- window.c: two pages of VA that show any two PAs, and a VA whose last table lies at any PA ---- */
+/* ---- host_window.c ---- */
 
-#define WINDOW 0x4000000000UL     /* first page: always the scratch page; second page: the target */
-#define TARGET (WINDOW + GRANULE) /* VA of the target */
-#define WALKED 0x4000200000UL     /* translated by a level 3 table at the target */
-
+/* Maps the Normal world's memory and the window, and turns the MMU on. */
 void window_init(const struct ccab_host_info *info);
-/* Shows `pa` in the second page of the window and makes it the table of WALKED. */
-void window_show(uint64_t pa);
-/* VA whose second page can be changed from the scratch page to the target within a pair of LDXR and STXR. */
-uint64_t *window_target_entry(uint64_t *scratch_descriptor, uint64_t *target_descriptor);
 
-/* ---- probe.c, probes.S: one access, and the exception that it meets ---- */
+/* ---- main.c: what is attacked, and what must not change ---- */
 
-struct outcome {
-    uint64_t faults; /* exceptions taken */
-    uint64_t esr;    /* of the last one */
-    uint64_t far;
-    uint64_t value;  /* what the probe returned */
-};
+enum target { DATA, RTT, RD, REC, SECURE, GPT, MONITOR, RMM, SERVICE, TAKEN, TARGETS };
 
-enum access { LOAD, STORE, FETCH, LDP, EXCLUSIVE, ATOMIC, ZERO, WALK, ACCESSES };
+extern const char *const target_names[TARGETS];
+/* PA of a granule of each kind, 0 where the machine has none. */
+extern uint64_t target_pa[TARGETS];
+/* Those that the Secure world must not reach either: DATA to REC, GPT, MONITOR, RMM. */
+#define SECURE_TARGETS 7
+/* Cases counted so far, and those that were as they must be. */
+extern unsigned cases, passed;
 
-/* Into the granule, but for the accesses that cross into it or walk it. */
-#define PROBE_OFFSET 0x140UL
+void count(int ok);
+/* Whether the realm still runs with its data as it was, and so does the service with its code and its secret. */
+int unchanged(void);
 
-extern const char *const access_names[ACCESSES];
+/* ---- secure_side.c: the service of the Secure world, as an accomplice and as a target ---- */
 
-/* Makes the access to what the window shows. */
-struct outcome probe(enum access access);
-/* Whether the outcome is the granule protection fault that the architecture demands, to the bit. */
-int refused(enum access access, const struct outcome *outcome);
-/* The outcome that refused() wants. */
-struct outcome expected(enum access access);
+/* Cases that the Secure world made. */
+extern unsigned secure_cases;
+/* Finds the service; 0 when the machine has none. */
+int service_open(uint64_t buffers);
+/* Has `pa` taken, after every access to it from the Secure world was seen to succeed; 0 when the service fails. */
+int service_take(uint64_t pa);
+/* PA of the service's code. */
+uint64_t service_code(void);
+/* 1 when the code and the taken granule are as they were at service_take. */
+int service_unchanged(void);
+/* Every access of the Secure world to every target of another world, by Secure and by Non-secure addresses. */
+void secure_attacks(void);
+/* The taken granule comes back, zero. */
+void service_give_back(void);
 
 #endif

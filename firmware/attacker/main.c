@@ -2,27 +2,30 @@
 /* A hostile host.  Every way to reach memory, against every kind of memory that is not the Normal world's: each must
  * be refused with the exact syndrome, change nothing, and have worked while the granule was still Non-secure. */
 #include "attacker.h"
-#include "stage1.h"
 
-enum target { DATA, RTT, RD, REC, SECURE, GPT, MONITOR, TARGETS };
-
-#define DELEGATED_TARGETS 4 /* DATA to REC: the others were never Non-secure */
+#define DELEGATED_TARGETS 4 /* DATA to REC: the others were never Non-secure, but for TAKEN */
 #define EXTRA 5
-#define CASES (TARGETS * (ACCESSES + 1) + EXTRA)
-#define RET 0xd65f03c0U
+#define NORMAL_CASES ((RMM + 1) * (ACCESSES + 1) + EXTRA)
+/* With a service: two more targets; from the Secure world seven of the others by two kinds of address, and by call. */
+#define SECURE_CASES (2 * (ACCESSES + 1) + SECURE_TARGETS * (2 * ACCESSES + 1) + 1)
 #define MAX_CONTROLLED 512
 
-static const char *const target_names[TARGETS] = {"DATA", "RTT", "RD", "REC", "Secure", "GPT", "monitor"};
+const char *const target_names[TARGETS] = {
+    "DATA", "RTT", "RD", "REC", "Secure", "GPT", "monitor", "RMM", "service", "taken",
+};
+uint64_t target_pa[TARGETS];
+unsigned cases, passed;
 
 static struct vmm_realm realm;
 static uint64_t spare; /* a delegated granule that nothing uses */
-static unsigned cases, passed;
+static uint64_t checksum; /* of the realm's data */
+static int with_service;
 static unsigned set_ripas_attacks;
 /* Granules on which every access succeeded before they were delegated. */
 static uint64_t controlled[MAX_CONTROLLED];
 static unsigned controls;
 
-static void count(int ok)
+void count(int ok)
 {
     cases++;
     passed += ok != 0;
@@ -32,12 +35,8 @@ static void count(int ok)
 
 void before_delegate(uint64_t pa)
 {
-    window_show(pa);
     for (enum access access = LOAD; access < ACCESSES; access++) {
-        /* As a level 3 table the granule maps itself; as code it returns. */
-        *(volatile uint64_t *)pa = pa | S1_CODE | S1_EL2 | S1_PAGE;
-        *(volatile uint32_t *)(pa + PROBE_OFFSET) = RET;
-        __asm__ volatile("dc cvau, %0\n dsb ish\n ic ivau, %0\n dsb ish\n isb" ::"r"(TARGET + PROBE_OFFSET) : "memory");
+        window_prepare(pa);
         struct outcome got = probe(access);
         if (got.faults) {
             print("attacker: %s of 0x%lx fails while it is Non-secure: ESR 0x%lx\n", access_names[access], pa, got.esr);
@@ -91,15 +90,22 @@ static int rmi_refuses(uint64_t pa)
     return delegate == RMI_ERROR_INPUT && create == RMI_ERROR_INPUT;
 }
 
-/* The line of a target: one column for each access, the last for the RMI. */
-static void attack(enum target target, uint64_t pa, uint64_t checksum)
+int unchanged(void)
 {
+    return report(CCAB_VICTIM_CHECK) == checksum && (!with_service || service_unchanged());
+}
+
+/* The line of a target: one column for each access, the last for the RMI. */
+static void attack(enum target target)
+{
+    uint64_t pa = target_pa[target];
     if (!pa) {
         print("%-8s is not in this machine\n", target_names[target]);
         return;
     }
     /* Those that were Non-secure once must have been open to every access then. */
-    int before = target >= DELEGATED_TARGETS || was_controlled(pa);
+    int was_normal = target < DELEGATED_TARGETS || target == TAKEN;
+    int before = !was_normal || was_controlled(pa);
     struct outcome wrong[ACCESSES];
     unsigned failed = 0;
     const char *columns[ACCESSES + 1];
@@ -112,8 +118,7 @@ static void attack(enum target target, uint64_t pa, uint64_t checksum)
         } else {
             ok = rmi_refuses(pa);
         }
-        /* The realm still runs, and its data is as it was. */
-        ok = ok && before && report(CCAB_VICTIM_CHECK) == checksum;
+        ok = ok && before && unchanged();
         count(ok);
         failed |= (unsigned)!ok << i;
         columns[i] = ok ? "ok " : "BAD";
@@ -121,7 +126,7 @@ static void attack(enum target target, uint64_t pa, uint64_t checksum)
     print("%-8s 0x%09lx", target_names[target], pa);
     for (unsigned i = 0; i <= ACCESSES; i++)
         print("  %s", columns[i]);
-    print("%s\n", target < DELEGATED_TARGETS ? "  all worked before delegation" : "");
+    print("%s\n", was_normal ? "  all worked before delegation" : "");
     for (unsigned i = 0; i < ACCESSES; i++) {
         if (failed >> i & 1) {
             struct outcome wanted = expected((enum access)i);
@@ -171,7 +176,7 @@ int main(const struct ccab_host_info *info, uint64_t x1, uint64_t x2, uint64_t x
     pool_init(info->pool_pa, info->pool_size);
     realm_build(&realm, ccab_realm(info, 0), 0);
     spare = granule_take();
-    uint64_t checksum = report(CCAB_VICTIM_CHECK);
+    checksum = report(CCAB_VICTIM_CHECK);
     if (realm.done) {
         print("attacker: the realm ended with %d before the first attack\n", realm.exit_code);
         return 3;
@@ -180,14 +185,28 @@ int main(const struct ccab_host_info *info, uint64_t x1, uint64_t x2, uint64_t x
     uint64_t data_ipa = realm.recs[0].run->exit.gprs[0];
     uint64_t spare_ipa = realm.recs[0].run->exit.gprs[2];
     uint64_t data = page_pa(*realm_page(&realm, data_ipa));
+    target_pa[DATA] = data;
+    target_pa[RTT] = entry_pa(data_ipa, 2);
+    target_pa[RD] = realm.rd;
+    target_pa[REC] = realm.recs[0].rec;
+    target_pa[SECURE] = info->secure_pa;
+    target_pa[GPT] = info->root_gpt_pa;
+    target_pa[MONITOR] = info->monitor_pa;
+    target_pa[RMM] = info->rmm_pa;
+    with_service = service_open(pool_take(2));
+    if (with_service) {
+        uint64_t taken = pool_take(1);
+        before_delegate(taken);
+        if (!service_take(taken))
+            return 4;
+        target_pa[SERVICE] = service_code();
+        target_pa[TAKEN] = taken;
+    }
     legend();
-    attack(DATA, data, checksum);
-    attack(RTT, entry_pa(data_ipa, 2), checksum);
-    attack(RD, realm.rd, checksum);
-    attack(REC, realm.recs[0].rec, checksum);
-    attack(SECURE, info->secure_pa, checksum);
-    attack(GPT, info->root_gpt_pa, checksum);
-    attack(MONITOR, info->monitor_pa, checksum);
+    for (enum target target = DATA; target < TARGETS; target++)
+        attack(target);
+    if (with_service)
+        secure_attacks();
 
     uint64_t done;
     expect_status("RMI_DATA_CREATE_UNKNOWN over mapped RAM", rmi_data_create_unknown(realm.rd, spare, data_ipa),
@@ -204,8 +223,11 @@ int main(const struct ccab_host_info *info, uint64_t x1, uint64_t x2, uint64_t x
 
     granule_give(spare);
     realm_destroy(&realm);
-    print("attacker: %u cases, %u passed\n", cases, passed);
-    if (cases != CASES)
-        print("attacker: %u cases expected\n", (unsigned)CASES);
-    return cases == CASES && passed == cases && realm.done && realm.exit_code == 0 ? 0 : 1;
+    if (with_service)
+        service_give_back();
+    unsigned wanted = NORMAL_CASES + (with_service ? SECURE_CASES : 0);
+    print("attacker: %u cases, %u passed; from the Secure world %u of them\n", cases, passed, secure_cases);
+    if (cases != wanted)
+        print("attacker: %u cases expected\n", wanted);
+    return cases == wanted && passed == cases && realm.done && realm.exit_code == 0 ? 0 : 1;
 }

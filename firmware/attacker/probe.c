@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "attacker.h"
-#include "stage1.h"
+#include "probe.h"
 
 uint64_t probe_load(uint64_t va);
 uint64_t probe_store(uint64_t va, uint64_t value);
@@ -24,18 +23,17 @@ const char *const access_names[ACCESSES] = {
 static struct outcome outcome;
 static int armed;
 
-void host_exception(struct frame *frame)
+int probe_exception(struct frame *frame)
 {
     uint64_t ec = ESR_EC(frame->esr);
-    if (!armed || (ec != EC_DABORT_SAME && ec != EC_IABORT_SAME)) {
-        print("attacker: exception at PC 0x%lx: ESR_EL2 0x%lx, FAR_EL2 0x%lx\n", frame->elr, frame->esr, frame->far);
-        host_exit(HOST_EXCEPTION);
-    }
+    if (!armed || (ec != EC_DABORT_SAME && ec != EC_IABORT_SAME))
+        return 0;
     outcome.faults++;
     outcome.esr = frame->esr;
     outcome.far = frame->far;
     frame->x[0] = 0;
     frame->elr = frame->x[30];
+    return 1;
 }
 
 static uint64_t exclusive(void)
@@ -48,11 +46,11 @@ static uint64_t exclusive(void)
     uint64_t near, far;
     uint64_t *entry = window_target_entry(&near, &far);
     *entry = near;
-    s1_flush_el2(TARGET);
+    window_flush(TARGET);
     outcome.faults = 0;
     uint64_t refused_by_monitor = probe_stxr(TARGET + PROBE_OFFSET, entry, far, TARGET >> 12);
     *entry = far;
-    s1_flush_el2(TARGET);
+    window_flush(TARGET);
     uint64_t store_ok = outcome.faults
                             ? outcome.esr == (load.esr | WNR) && outcome.far == load.far
                             : refused_by_monitor == 1;
@@ -90,6 +88,16 @@ struct outcome probe(enum access access)
     default:
         value = probe_load(WALKED + PROBE_OFFSET);
     }
+    armed = 0;
+    outcome.value = value;
+    return outcome;
+}
+
+struct outcome probe_word(uint64_t va)
+{
+    outcome = (struct outcome){0, 0, 0, 0};
+    armed = 1;
+    uint64_t value = probe_load(va);
     armed = 0;
     outcome.value = value;
     return outcome;

@@ -36,15 +36,19 @@ PROBE probe_ldxr
     mov w0, w2
     ret
 
-/* x0: VA; x1: its descriptor; x2: the target's descriptor; x3: TLBI argument.  The monitor is armed by the page that
+/* x0: VA; x1: its descriptor; x2: the target's descriptor; x3: TLBI argument, of the present EL.  The monitor is armed by the page that
  * the VA showed first: a store that passes the monitor still has to pass the granule protection check.  0 = stored,
  * 1 = the monitor refused. */
 PROBE probe_stxr
+    mrs x6, CurrentEL
     ldxr x4, [x0]
     str x2, [x1]
     dsb ish
-    tlbi vae2, x3
-    dsb ish
+    tbnz x6, #3, 1f
+    tlbi vaae1, x3
+    b 2f
+1:  tlbi vae2, x3
+2:  dsb ish
     isb
     stxr w5, x4, [x0]
     mov w0, w5

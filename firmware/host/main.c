@@ -4,6 +4,18 @@
 
 static struct vmm_realm realms[CCAB_MAX_REALMS];
 
+__attribute__((weak)) void before_realms(uint32_t pe, uint32_t pes)
+{
+    (void)pe, (void)pes;
+}
+
+static void work(uint32_t pe, void *argument)
+{
+    const struct ccab_host_info *info = argument;
+    before_realms(pe, info->num_cpus);
+    realms_run_on(realms, info->num_realms, pe, info->num_cpus);
+}
+
 static void summary(const struct vmm_realm *realm)
 {
     print("host: realm %u `%s` ended with %d: %lu entries, %lu host calls, %lu faults, %lu MMIO, %lu RIPAS changes\n",
@@ -21,11 +33,14 @@ int main(const struct ccab_host_info *info, uint64_t x1, uint64_t x2, uint64_t x
         return 2;
     }
     pool_init(info->pool_pa, info->pool_size);
+    behaviours_init(info);
     must("RMI_VERSION", rmi_version(RMI_REVISION, 0, 0));
 
     for (uint32_t i = 0; i < info->num_realms; i++)
         realm_build(&realms[i], ccab_realm(info, i), i);
-    realms_run(realms, info->num_realms);
+    pes_start(info, work, (void *)(uintptr_t)info);
+    work(0, (void *)(uintptr_t)info);
+    pes_wait(info);
 
     int code = 0;
     for (uint32_t i = 0; i < info->num_realms; i++) {

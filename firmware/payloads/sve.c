@@ -22,17 +22,6 @@ void realm_exception(struct frame *frame)
     frame->elr += 4;
 }
 
-static uint64_t expected_bits(void)
-{
-    static uint8_t page[GRANULE] __attribute__((aligned(0x1000)));
-    if (rsi_realm_config((uint64_t)page) != RSI_SUCCESS)
-        realm_exit(97);
-    uint64_t bits = 0;
-    for (const uint8_t *c = ((struct rsi_realm_config *)page)->rpv; *c >= '0' && *c <= '9'; c++)
-        bits = bits * 10 + (uint64_t)(*c - '0');
-    return bits;
-}
-
 static uint64_t cpacr(uint64_t value)
 {
     __asm__ volatile("msr cpacr_el1, %0\n\tisb" ::"r"(value));
@@ -111,7 +100,7 @@ static void nothing(void)
 
 int main(void)
 {
-    uint64_t bits = expected_bits(), pfr0, zfr0;
+    uint64_t bits = personalization_number(), pfr0, zfr0;
     __asm__ volatile("mrs %0, id_aa64pfr0_el1" : "=r"(pfr0));
     __asm__ volatile("mrs %0, S3_0_C0_C4_4" : "=r"(zfr0));
     print("sve: this realm was made with %lu-bit vectors\n", bits);

@@ -26,4 +26,18 @@ _start:
     b host_start
     .size _start, . - _start
 
+    .global host_secondary_start
+    .type host_secondary_start, %function
+host_secondary_start:
+    mov sp, x0
+    adrp x9, vectors
+    add x9, x9, :lo12:vectors
+    msr vbar_el2, x9
+    isb
+    mov x29, #0
+    mov x30, #0
+    ldr x9, [x0]
+    br x9
+    .size host_secondary_start, . - host_secondary_start
+
     VECTORS host_exception, el2

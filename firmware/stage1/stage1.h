@@ -10,6 +10,8 @@
 #define S1_TABLE 0x3UL
 #define S1_NORMAL (0UL << 2) /* AttrIndx 0 */
 #define S1_DEVICE (1UL << 2) /* AttrIndx 1 */
+#define S1_NS (1UL << 5) /* Secure state: the output address is Non-secure */
+#define S1_TABLE_NS (1UL << 63)
 #define S1_RO (1UL << 7)
 #define S1_SH_INNER (3UL << 8)
 #define S1_AF (1UL << 10)

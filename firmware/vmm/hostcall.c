@@ -85,8 +85,7 @@ int hostcall(struct vmm_realm *realm, struct rmi_rec_run *run)
         realm_puts(realm, (const char *)&asked[1], asked[0] < CCAB_PUTS_MAX ? asked[0] : CCAB_PUTS_MAX);
         return 1;
     case CCAB_HC_EXIT:
-        realm->done = 1;
-        realm->exit_code = (int)(asked[0] & 0xff);
+        realm_stop(realm, (int)(asked[0] & 0xff));
         return 0;
     case CCAB_HC_YIELD:
         return 0;
@@ -102,8 +101,14 @@ int hostcall(struct vmm_realm *realm, struct rmi_rec_run *run)
     case CCAB_HC_EXITS:
         gprs[0] = (asked[0] & ~(GRANULE - 1)) == realm->stuck_ipa ? realm->stuck_exits : 0;
         return 1;
+    case CCAB_HC_PMU_EXITS:
+        gprs[0] = realm->pmu_exits;
+        return 1;
     case CCAB_HC_READ_ONLY:
         gprs[0] = read_only(realm, asked[0]);
+        return 1;
+    case CCAB_HC_BEHAVIOUR:
+        behaviour_tell(realm, gprs);
         return 1;
     case CCAB_HC_VICTIM:
         /* The attacker reads the report, and answers, before it enters again. */

@@ -36,6 +36,10 @@ void realm_create(struct vmm_realm *realm, const struct ccab_realm_info *info, u
         params->flags |= RMI_REALM_FLAG_SVE;
         params->sve_vl = (uint8_t)(info->sve_bits / 128 - 1);
     }
+    if (info->pmu_counters_plus1) {
+        params->flags |= RMI_REALM_FLAG_PMU;
+        params->pmu_num_ctrs = info->pmu_counters_plus1 - 1;
+    }
     params->num_bps = 1;
     params->num_wps = 1;
     params->hash_algo = (uint8_t)info->hash_algo;

@@ -63,6 +63,7 @@ struct vmm_rec {
     uint64_t mpidr;
     struct rmi_rec_run *run;
     uint64_t on;
+    uint64_t restart; /* CPU_ON came while the host did not know yet that the REC is off */
 };
 
 struct vmm_realm {
@@ -86,6 +87,7 @@ struct vmm_realm {
     uint64_t faults;
     uint64_t mmio;
     uint64_t ripas_changes;
+    uint64_t pmu_exits;
 };
 
 /* Builds and activates a realm as `info` describes it, with vmid = index + 1. */
@@ -133,12 +135,43 @@ void rtt_destroy_all(struct vmm_realm *realm);
 #define VMM_DESC_RW(pa) ((pa) | 6UL << 2 | 3UL << 6)
 #define VMM_DESC_RO(pa) ((pa) | 6UL << 2 | 1UL << 6)
 
+/* ---- lock.c: what the PEs of the host share; nothing to wait for on one PE ---- */
+
+extern uint32_t vmm_pes; /* PEs that run the host */
+void vmm_lock(void);
+void vmm_unlock(void);
+
+/* ---- pes.c: the other PEs ---- */
+
+/* Turns stage 1 on, one to one, and starts every other PE of the machine with `work(PE, argument)`. */
+void pes_start(const struct ccab_host_info *info, void (*work)(uint32_t pe, void *argument), void *argument);
+/* Turns a PE on that has done its work and is off, to do it again. */
+void pes_restart(const struct ccab_host_info *info, uint32_t pe);
+/* What PE `pe` of `pes` does before it runs RECs; nothing unless defined elsewhere. */
+void before_realms(uint32_t pe, uint32_t pes);
+/* Waits until every other PE has returned from its work and is off. */
+void pes_wait(const struct ccab_host_info *info);
+
+/* ---- behaviour.c: what the machine file wants the host to do to its realms ---- */
+
+void behaviours_init(const struct ccab_host_info *info);
+/* The behaviour of this kind that an occasion at `at` (an IPA, a REC's index) meets, or 0; counts the occasion. */
+const struct ccab_behaviour *behave(const struct vmm_realm *realm, uint32_t kind, uint64_t at);
+/* Answers CCAB_HC_BEHAVIOUR. */
+void behaviour_tell(const struct vmm_realm *realm, uint64_t *gprs);
+/* Takes the pages away whose time has come. */
+void behaviour_evict(struct vmm_realm *realm);
+/* Whether the host took the page and does not give it back. */
+int behaviour_keeps(const struct vmm_realm *realm, uint64_t ipa);
+
 /* ---- run.c, hostcall.c ---- */
 
-/* Enters the RECs of all realms in turn until every realm has ended. */
-void realms_run(struct vmm_realm *realms, uint32_t count);
+/* On PE `pe` of `pes`, which together run all RECs: enters its own in turn until every realm has ended. */
+void realms_run_on(struct vmm_realm *realms, uint32_t count, uint32_t pe, uint32_t pes);
 /* Enters one REC once and answers its exit; true while that REC alone should go on. */
 int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags);
+/* The realm's RECs run no more; `code` is its result. */
+void realm_stop(struct vmm_realm *realm, int code);
 /* Answers the host call in `run`. True while the REC should go on. */
 int hostcall(struct vmm_realm *realm, struct rmi_rec_run *run);
 void realm_puts(const struct vmm_realm *realm, const char *text, uint64_t length);

@@ -107,7 +107,7 @@ def _table(struct: type[msgspec.Struct]) -> str:
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     config = struct.__struct_config__
     if config.tag is not None:
-        rows.append(f"| `{config.tag_field}` | `{config.tag}` | | Kind of device. |")
+        rows.append(f"| `{config.tag_field}` | `{config.tag}` | | Which kind it is. |")
     for field in msgspec.structs.fields(struct):
         meta = _meta(field.type)
         structs = _structs(field.type)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from .consoles import with_path
 from .files import FIRMWARE
 from .scalars import Address, Duration, Size, address_text, duration_text, integer, size_text
 from .types import MachineFile
@@ -22,13 +23,20 @@ _FLOW = 90
 def resolved(machine: MachineFile) -> str:
     """Every key written out, layers merged; files by absolute path."""
     fields = {name: getattr(machine, name) for name in MachineFile.__struct_fields__ if name != "layers"}
-    plain = {name: _plain(value) for name, value in fields.items()}
+    plain = {name: _plain(value) for name, value in fields.items() if value is not None}
     for block, key in (
         *((load, "file") for load in plain["load"].values()),
         *((r, "image") for r in plain["realms"]),
     ):
         if not block[key].startswith(FIRMWARE):
             block[key] = os.path.abspath(block[key])
+    for device in plain["devices"].values():
+        if "file" in device:
+            device["file"] = os.path.abspath(device["file"])
+        for key in ("console", "input"):
+            kind, path, option = with_path(device.get(key, ""))
+            if path:
+                device[key] = kind + os.path.abspath(path) + option
     return "".join(_lines(plain, ""))
 
 

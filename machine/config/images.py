@@ -39,11 +39,12 @@ class RealmImage:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """loads: by name, at physical addresses.  entry: PA of PE 0's first instruction."""
+    """loads: by name, at physical addresses.  entry: PA of PE 0's first instruction; secure: of the service's."""
 
     loads: dict[str, Image]
     realms: tuple[RealmImage, ...]
     entry: int
+    secure: int | None
 
 
 def read_images(config: MachineConfig) -> Images:
@@ -76,7 +77,11 @@ def read_images(config: MachineConfig) -> Images:
         stage += staged.size
         realms.append(staged)
     disjoint(areas, config.source.where)
-    return Images(loads, tuple(realms), _entry(config, loads))
+    boot = config.boot
+    entry = _entry(config, loads, "boot", boot.entry, boot.world) if boot.host == "firmware" else 0
+    service = config.secure
+    secure = None if service is None else _entry(config, loads, "secure", service.entry, "secure")
+    return Images(loads, tuple(realms), entry, secure)
 
 
 def _read(file: str, where: str) -> Image:
@@ -140,26 +145,27 @@ def _symbol(image: Image, name: str, label: str) -> int:
     return address
 
 
-def _entry(config: MachineConfig, loads: dict[str, Image]) -> int:
-    boot = config.boot
-    where = config.source.where("boot", "entry")
-    if isinstance(boot.entry, int):
-        return boot.entry
-    if boot.entry is None:
-        candidates = [name for name, load in config.load.items() if load.world == boot.world]
+def _entry(config: MachineConfig, loads: dict[str, Image], block: str, entry: int | str | None, world: str) -> int:
+    """PA of the first instruction of a world, as `block`.entry says it."""
+    where = config.source.where(block, "entry")
+    label = f"{where}: {block}.entry"
+    if isinstance(entry, int):
+        return entry
+    if entry is None:
+        candidates = [name for name, load in config.load.items() if load.world == world]
         candidates = [name for name in candidates if loads[name].kind == "elf"] or candidates
         if len(candidates) != 1:
             which = f"could be any of {', '.join(candidates)}" if candidates else "nothing is loaded"
-            raise ConfigError(f"{where}: boot.entry: give it: {which}")
+            raise ConfigError(f"{label}: give it: {which}")
         return loads[candidates[0]].entry
-    name, _, symbol = boot.entry.partition(":")
+    name, _, symbol = entry.partition(":")
     image = loads[name]
-    if config.load[name].world != boot.world:
-        raise ConfigError(f"{where}: boot.entry: load.{name} is in the {config.load[name].world} world")
+    if config.load[name].world != world:
+        raise ConfigError(f"{label}: load.{name} is in the {config.load[name].world} world")
     if not symbol:
         return image.entry
-    entry = _symbol(image, symbol, f"{where}: boot.entry")
-    pas = WORLD_PAS[boot.world]
-    if region_of(config, entry, 4, pas) is None:
-        raise ConfigError(f"{where}: boot.entry: {entry:#x} {outside(config, entry, 4, pas)}")
-    return entry
+    address = _symbol(image, symbol, label)
+    pas = WORLD_PAS[world]
+    if region_of(config, address, 4, pas) is None:
+        raise ConfigError(f"{label}: {address:#x} {outside(config, address, 4, pas)}")
+    return address

@@ -11,10 +11,12 @@ import msgspec
 from bridge.errors import ConfigError, did_you_mean
 
 from . import convert, layers, shipped
+from .consoles import with_path
 from .files import FIRMWARE
+from .outputs import check_outputs
 from .scalars import integer
 from .tree import Node
-from .types import NAMED, MachineFile
+from .types import NAMED, Flash, MachineFile, Nvm
 from .validate import validate
 
 
@@ -66,6 +68,7 @@ def load(
     machine = _normal(convert.to_machine(root), source)
     validate(machine, source.where)
     fields = {field: getattr(machine, field) for field in machine.__struct_fields__}
+    check_outputs(machine, source.where, [*reading.directories])
     return MachineConfig(**fields, source=source)
 
 
@@ -107,8 +110,18 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
         msgspec.structs.replace(realm, image=resolve(realm.image, "realms", index, "image"), entry=_entry(realm.entry))
         for index, realm in enumerate(machine.realms)
     ]
+    devices = {}
+    for name, device in machine.devices.items():
+        changed: dict[str, str] = {}
+        if isinstance(device, (Nvm, Flash)) and device.file is not None:
+            changed["file"] = resolve(device.file, "devices", name, "file")
+        for key in ("console", "input"):
+            kind, path, option = with_path(getattr(device, key, ""))
+            if path:
+                changed[key] = kind + resolve(path, "devices", name, key) + option
+        devices[name] = msgspec.structs.replace(device, **changed) if changed else device
     boot = msgspec.structs.replace(machine.boot, entry=_entry(machine.boot.entry))
-    return msgspec.structs.replace(machine, load=loads, realms=realms, boot=boot)
+    return msgspec.structs.replace(machine, load=loads, realms=realms, devices=devices, boot=boot)
 
 
 def _entry(entry: int | str | None) -> int | str | None:

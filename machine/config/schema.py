@@ -18,7 +18,7 @@ from .types import MachineFile
 PATH = Path(__file__).resolve().parent.parent / "machine.schema.json"
 
 _INTEGER = {"type": "integer", "minimum": 0, "maximum": U64_MAX}
-_LIST_ELEMENTS = ("Realm",)
+_LIST_ELEMENTS = ("Realm", "RejectRipas", "PartialRipas", "DenyCpuOn", "Evict", "InjectSea", "IgnoreMmio")
 _TEXTS = {Address: INTEGER_PATTERN, Size: SIZE_PATTERN, Duration: TIME_PATTERN}
 
 

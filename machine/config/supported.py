@@ -13,7 +13,6 @@ def refuse_unsupported(config: MachineConfig) -> None:
     where = config.source.where
     if config.boot.world != "normal":
         raise ConfigError(
-            f"{where('boot', 'world')}: boot.world: {config.boot.world}: this version runs no code in the Secure world"
+            f"{where('boot', 'world')}: boot.world: {config.boot.world}: PE 0 boots the Normal world; "
+            "what runs in the Secure world is said by `secure`"
         )
-    if config.rmm.features.pmu:
-        raise ConfigError(f"{where('rmm', 'features', 'pmu')}: rmm.features.pmu: this version offers realms none")

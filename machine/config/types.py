@@ -35,6 +35,10 @@ class CpuFeatures(_Block, frozen=True):
     pan: Annotated[bool, Meta(description="Privileged access never (FEAT_PAN).")] = True
     crypto: Annotated[bool, Meta(description="AES, PMULL, SHA-1, SHA-256, SHA-512, SHA-3 instructions.")] = True
     fp16: Annotated[bool, Meta(description="Half-precision arithmetic (FEAT_FP16).")] = True
+    pmu: Annotated[
+        bool,
+        Meta(description="PMU (FEAT_PMUv3p7) with `rmm.features.pmu_counters`; a cycle is an instruction."),
+    ] = False
 
 
 class Cpu(_Block, frozen=True):
@@ -90,6 +94,13 @@ class Region(_Block, frozen=True):
     fill: Annotated[int, Meta(ge=0, le=255, description="Byte that it holds at power-on.")] = 0
 
 
+class Range(_Block, frozen=True):
+    """A range of physical addresses."""
+
+    base: Annotated[Address, Meta(description="Address, a multiple of 4K.")]
+    size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
+
+
 class Gpt(_Block, frozen=True):
     """Granule protection table (rmm-abi.md §13.6)."""
 
@@ -103,6 +114,15 @@ class Gpt(_Block, frozen=True):
         Meta(description="Memory under one level 0 entry (GPCCR_EL3.L0GPTSZ)."),
     ] = "1G"
     pgs: Annotated[Literal["4K"], Meta(description="Granule size (GPCCR_EL3.PGS). The RMM's granule is 4K.")] = "4K"
+    open: Annotated[
+        list[Range],
+        Meta(
+            description="Addresses that all worlds may reach where the file declares nothing, as TF-A leaves those of "
+            "a board's peripherals: an access to nothing is an external abort there, and a granule protection fault "
+            "elsewhere.",
+            max_length=16,
+        ),
+    ] = []
 
     @property
     def l0_bits(self) -> int:
@@ -110,37 +130,205 @@ class Gpt(_Block, frozen=True):
         return {"1G": 30, "16G": 34, "64G": 36, "512G": 39}[self.l0gptsz]
 
 
-class Pl011(_Block, frozen=True, tag_field="type", tag="pl011"):
-    """Arm PrimeCell UART (PL011), one 4K page, in the Normal world's address map."""
+Intid = Annotated[
+    int | None, Meta(description="Interrupt number as the GIC counts: 32 to 1019 for a shared interrupt (SPI + 32).")
+]
+Pas = Annotated[
+    Literal["non-secure", "secure", "realm", "root", "any"],
+    Meta(description="Physical address space that it answers in (the GPI of its granules)."),
+]
+Hertz = Annotated[int, Meta(ge=1, le=10_000_000_000, description="Frequency of its clock in Hz.")]
 
-    base: Annotated[Address, Meta(description="Physical address of its page.")]
-    interrupt: Annotated[
-        int | None, Meta(description="Interrupt number as the GIC counts: 32 to 1019 for a shared interrupt.")
-    ] = None
-    console: Annotated[
-        str,
-        Meta(
-            description="Label of its lines on standard output: `NS`, `realm 0`, …",
-            min_length=1,
-            max_length=32,
-        ),
-    ] = "NS"
+
+class _Device(_Block, frozen=True, kw_only=True, tag_field="type"):
+    """What all devices have."""
+
+    base: Annotated[Address, Meta(description="Physical address, a multiple of 4K.")]
+    pas: Pas = "non-secure"
+
+
+class _Page(_Device, frozen=True):
+    """A device whose registers fit into a page."""
 
     @property
     def size(self) -> int:
         return 4096
 
 
-class Nvm(_Block, frozen=True, tag_field="type", tag="nvm"):
-    """Non-volatile memory: RAM of the Normal world that keeps its content over a reset."""
+ConsoleText = Annotated[
+    str,
+    Meta(
+        description="Where its output goes: the label of its lines on standard output (`NS`, `realm 0`, …), "
+        "`file:PATH`, `tcp:ADDRESS:PORT` or `unix:PATH` (the machine listens, and drops output while nobody is "
+        "connected; with `,wait` behind it the machine waits for someone before it starts), or `none`.",
+        min_length=1,
+        max_length=4096,
+    ),
+]
+InputText = Annotated[
+    str,
+    Meta(
+        description="Where its input comes from: `none`, `stdin` or `file:PATH`. A socket is always read as well. "
+        "Input from `stdin` or a socket makes a run unrepeatable.",
+        min_length=1,
+        max_length=4096,
+    ),
+]
+
+
+class Pl011(_Page, frozen=True, kw_only=True, tag="pl011"):
+    """Arm PrimeCell UART (PL011), one 4K page."""
+
+    interrupt: Intid = None
+    clock: Hertz = 24_000_000
+    console: ConsoleText = "NS"
+    input: InputText = "none"
+
+
+class Ns16550(_Page, frozen=True, kw_only=True, tag="ns16550"):
+    """16550 UART, as kvmtool offers it, with 8-bit registers."""
+
+    interrupt: Intid = None
+    clock: Hertz = 1_843_200
+    reg_shift: Annotated[
+        int, Meta(ge=0, le=3, description="Registers are 2^reg_shift bytes apart (`reg-shift` of a device tree).")
+    ] = 0
+    console: ConsoleText = "NS"
+    input: InputText = "none"
+
+
+class Sp805(_Page, frozen=True, kw_only=True, tag="sp805"):
+    """Arm watchdog SP805: an interrupt, then a reset of the machine."""
+
+    interrupt: Intid = None
+    clock: Hertz = 32_768
+
+
+class Sp804(_Page, frozen=True, kw_only=True, tag="sp804"):
+    """Arm dual timer SP804, with one combined interrupt."""
+
+    interrupt: Intid = None
+    clock: Hertz = 1_000_000
+
+
+class Sp810(_Page, frozen=True, kw_only=True, tag="sp810"):
+    """Arm system controller SP810, which selects clocks."""
+
+
+class Pl031(_Page, frozen=True, kw_only=True, tag="pl031"):
+    """Arm real time clock PL031, on virtual time."""
+
+    interrupt: Intid = None
+    epoch: Annotated[
+        int, Meta(ge=0, le=0xFFFF_FFFF, description="What it shows at power-on: seconds since 1970, UTC.")
+    ] = 1_767_225_600
+
+
+class SbsaWatchdog(_Page, frozen=True, kw_only=True, tag="sbsa-watchdog"):
+    """Generic watchdog of the Base System Architecture: WS0 is an interrupt, WS1 resets the machine."""
+
+    refresh: Annotated[Address, Meta(description="Physical address of the refresh frame; `base` is the control frame.")]
+    interrupt: Intid = None
+
+
+class TimerFrame(_Block, frozen=True):
+    """One CNTBaseN frame."""
 
     base: Annotated[Address, Meta(description="Physical address, a multiple of 4K.")]
+    interrupt: Annotated[int | None, Meta(description="Interrupt of the physical timer.")] = None
+    virtual_interrupt: Annotated[int | None, Meta(description="Interrupt of the virtual timer.")] = None
+    pas: Pas = "non-secure"
+
+
+class TimerFrames(_Page, frozen=True, kw_only=True, tag="timer-frames"):
+    """Memory-mapped generic timer: CNTCTLBase at `base`, and its frames."""
+
+    frames: Annotated[list[TimerFrame], Meta(description="CNTBase0 and on, in order.", min_length=1, max_length=8)]
+
+
+class SystemCounter(_Page, frozen=True, kw_only=True, tag="system-counter"):
+    """The system counter's own frames: CNTControlBase at `base`. Its frequency is `clock.cntfrq`."""
+
+    read: Annotated[Address | None, Meta(description="Physical address of CNTReadBase.")] = None
+
+
+class FvpPower(_Page, frozen=True, kw_only=True, tag="fvp-power"):
+    """Power controller of Arm's Base FVP."""
+
+
+class FvpSysregs(_Page, frozen=True, kw_only=True, tag="fvp-sysregs"):
+    """System registers of the Versatile Express motherboard, as Arm's Base FVP has them."""
+
+    id: Annotated[Address, Meta(description="What SYS_ID reads.")] = field(
+        default_factory=partial(Address, 0x2020_1100)
+    )
+
+
+class Gicv3(_Device, frozen=True, kw_only=True, tag="gicv3"):
+    """Interrupt controller GICv3 (IHI 0069): the distributor at `base`, and a redistributor for each PE.
+
+    The number of list registers is `rmm.features.list_registers`.
+    """
+
+    redistributors: Annotated[Address, Meta(description="Physical address of the first redistributor.")]
+    stride: Annotated[
+        Size, Meta(description="From one redistributor to the next: RD_base and SGI_base, 128K, or more.")
+    ] = field(default_factory=partial(Size, 0x2_0000))
+    spis: Annotated[
+        int, Meta(ge=32, le=988, description="Shared interrupts: a multiple of 32, or 988 for all there can be.")
+    ] = 256
+    pas: Pas = "any"
+
+    @property
+    def size(self) -> int:
+        return 0x1_0000
+
+
+Save = Annotated[
+    bool, Meta(description="Write the content back to `file` when the run has ended; the file need not exist before.")
+]
+Backing = Annotated[
+    str | None,
+    Meta(description="File that holds its content at power-on, relative to this file."),
+]
+
+
+class Nvm(_Device, frozen=True, tag="nvm", kw_only=True):
+    """Non-volatile memory: RAM that keeps its content over a reset."""
+
     size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
     fill: Annotated[int, Meta(ge=0, le=255, description="Byte that it holds when it is new.")] = 0xFF
     retain: Annotated[bool, Meta(description="Keeps its content over a reset of the machine.")] = True
+    file: Backing = None
+    save: Save = False
 
 
-Device = Pl011 | Nvm
+class Flash(_Device, frozen=True, tag="flash", kw_only=True):
+    """NOR flash (CFI, Intel command set): two 16-bit chips side by side, blocks of 256K. It is read and programmed,
+    not executed from."""
+
+    size: Annotated[Size, Meta(description="Bytes: 256K times a power of 2.")]
+    file: Backing = None
+    save: Save = False
+
+
+Uart = Pl011 | Ns16550
+Device = (
+    Pl011
+    | Ns16550
+    | Sp805
+    | Sp804
+    | Sp810
+    | Pl031
+    | SbsaWatchdog
+    | TimerFrames
+    | SystemCounter
+    | FvpPower
+    | FvpSysregs
+    | Gicv3
+    | Nvm
+    | Flash
+)
 
 
 class Load(_Block, frozen=True):
@@ -161,19 +349,19 @@ class Load(_Block, frozen=True):
     world: Annotated[Literal["normal", "secure"], Meta(description="World whose memory it is loaded into.")] = "normal"
 
 
-class Range(_Block, frozen=True):
-    """A range of physical addresses."""
-
-    base: Annotated[Address, Meta(description="Address, a multiple of 4K.")]
-    size: Annotated[Size, Meta(description="Bytes, a multiple of 4K.")]
-
-
 Register = Annotated[str, Meta(pattern=r"^x([0-9]|[12][0-9]|30)$")]
 
 
 class Boot(_Block, frozen=True):
     """How the first PE starts."""
 
+    host: Annotated[
+        Literal["firmware", "vmm"],
+        Meta(
+            description="Who builds and runs the realms: aarch64 `firmware` at NS-EL2, or the Python `vmm` in KVM's "
+            "and kvmtool's role (docs/vmm.md)."
+        ),
+    ] = "firmware"
     world: Annotated[Literal["normal", "secure"], Meta(description="World that PE 0 starts in.")] = "normal"
     el: Annotated[Literal[1, 2], Meta(description="Exception level that it starts at, MMU off.")] = 2
     entry: Annotated[
@@ -196,6 +384,89 @@ class Boot(_Block, frozen=True):
     stage: Annotated[
         Address | None, Meta(description="Where the machine leaves the realm images for the host to take.")
     ] = None
+
+
+class Secure(_Block, frozen=True):
+    """The Secure world: one service at S-EL1, which the monitor offers to the Normal world by FF-A 1.1.
+
+    It runs before the Normal world, until FFA_MSG_WAIT (docs/secure-world.md).
+    """
+
+    entry: Annotated[
+        int | str | None,
+        Meta(
+            description="First instruction, MMU off: an address, `NAME` (entry point of that load) or `NAME:SYMBOL`. "
+            "By default the entry point of the one ELF loaded for the secure world."
+        ),
+    ] = None
+    uuid: Annotated[
+        str,
+        Meta(
+            description="UUID of the service, by which FFA_PARTITION_INFO_GET finds it.",
+            pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        ),
+    ] = "cca5ec0e-0001-4000-8000-000000000001"
+
+
+class Disk(_Block, frozen=True):
+    """A virtio block device."""
+
+    file: Annotated[str, Meta(description="Raw image: a path relative to this file.", min_length=1, max_length=4096)]
+    mode: Annotated[
+        Literal["overlay", "ro", "rw"],
+        Meta(description="Writes: kept in memory until the machine ends, refused, or made to the file."),
+    ] = "overlay"
+
+
+class Share(_Block, frozen=True):
+    """A folder of the host's, for the realm to mount by 9p."""
+
+    folder: Annotated[str, Meta(description="A path relative to this file.", min_length=1, max_length=4096)]
+    tag: Annotated[str, Meta(description="mount_tag.", pattern=r"^[!-~]{1,127}$")]
+    writable: Annotated[bool, Meta(description="The realm may change what is in it.")] = False
+
+
+class Net(_Block, frozen=True):
+    """A virtio network device: DHCP, DNS, and connections to the host's loopback, without any privileges."""
+
+    capture: Annotated[str | None, Meta(description="Packets go to this file (pcap).")] = None
+
+
+class Vmm(_Block, frozen=True):
+    """A realm with Linux for the Python VMM, laid out as kvmtool does (docs/linux.md)."""
+
+    kernel: Annotated[
+        str | None,
+        Meta(
+            description="Image, Image.gz, zboot or vmlinux: a path relative to this file. By default what was fetched."
+        ),
+    ] = None
+    initrd: Annotated[str | None, Meta(description="By default the project's initramfs.")] = None
+    script: Annotated[
+        str | None, Meta(description="What the project's initramfs runs; without it, an interactive shell.")
+    ] = None
+    busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
+    modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
+    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
+    dtb: Annotated[str | None, Meta(description="Device tree; by default one is made.")] = None
+    memory: Annotated[Size, Meta(description="RAM of the realm, at IPA 0x8000_0000.")] = field(
+        default_factory=partial(Size, 256 << 20)
+    )
+    vcpus: Annotated[int, Meta(ge=1, le=8, description="vCPUs.")] = 1
+    console: Annotated[
+        Literal["serial", "virtio", "pl011"],
+        Meta(description="`serial`: a 16550; `virtio`: hvc0; `pl011`."),
+    ] = "serial"
+    hash: Annotated[Literal["sha256", "sha512"], Meta(description="Hash algorithm of the measurements.")] = "sha256"
+    personalization: Annotated[
+        str, Meta(description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros.")
+    ] = ""
+    sve: Annotated[int, Meta(ge=0, le=2048, multiple_of=128, description="SVE vector length in bits; 0 for none.")] = 0
+    pmu: Annotated[int | None, Meta(ge=0, le=31, description="PMU event counters; without it no PMU.")] = None
+    disks: Annotated[list[Disk], Meta(description="Disks: vda, vdb, …", max_length=16)] = []
+    shares: Annotated[list[Share], Meta(description="Folders.", max_length=8)] = []
+    net: Annotated[Net | None, Meta(description="A network device.")] = None
+    rng: Annotated[bool, Meta(description="A virtio entropy device, from the machine's seed.")] = True
 
 
 class Realm(_Block, frozen=True):
@@ -236,6 +507,13 @@ class Realm(_Block, frozen=True):
             "The RMM refuses more than it offers (`rmm.features.sve`, `sve_vl`).",
         ),
     ] = 0
+    pmu: Annotated[
+        Annotated[int, Meta(ge=0, le=31)] | None,
+        Meta(
+            description="PMU event counters that the host asks for; none for a realm without a PMU. "
+            "The RMM refuses more than it offers (`rmm.features.pmu`, `pmu_counters`).",
+        ),
+    ] = None
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
@@ -263,8 +541,8 @@ class RmmFeatures(_Block, frozen=True):
     sve_vl: Annotated[int, Meta(ge=0, le=15, description="Longest vector: (sve_vl + 1) × 128 bits.")] = 0
     num_bps: Annotated[int, Meta(ge=1, le=15, description="NUM_BPS: breakpoints minus 1.")] = 1
     num_wps: Annotated[int, Meta(ge=1, le=15, description="NUM_WPS: watchpoints minus 1.")] = 1
-    pmu: Annotated[bool, Meta(description="Performance monitors for realms.")] = False
-    pmu_counters: Annotated[int, Meta(ge=0, le=31, description="PMU event counters.")] = 0
+    pmu: Annotated[bool, Meta(description="Performance monitors for realms; needs `cpu.features.pmu`.")] = False
+    pmu_counters: Annotated[int, Meta(ge=0, le=31, description="PMU event counters of a PE.")] = 6
     sha256: Annotated[bool, Meta(description="Measurements by SHA-256.")] = True
     sha512: Annotated[bool, Meta(description="Measurements by SHA-512.")] = True
     list_registers: Annotated[int, Meta(ge=1, le=16, description="GICv3 list registers.")] = 4
@@ -277,6 +555,77 @@ class Rmm(_Block, frozen=True):
     """The Realm Management Monitor."""
 
     features: RmmFeatures = field(default_factory=RmmFeatures)
+
+
+class _Behaviour(_Block, frozen=True, kw_only=True, tag_field="type"):
+    """What all behaviours of the host have."""
+
+    realm: Annotated[str | None, Meta(description="Name of the realm that meets it; by default every realm.")] = None
+    after: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="Occasions that pass before the first.")] = 0
+    times: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="Occasions that it is met at; 0 for all.")] = 0
+
+
+class RejectRipas(_Behaviour, frozen=True, kw_only=True, tag="reject-ripas"):
+    """The host makes no RIPAS change that the realm asks for, and answers REJECT.
+
+    Of a change to EMPTY the realm sees that it went no page far: REJECT concerns RAM only (rmm-abi.md §4.7)."""
+
+
+class PartialRipas(_Behaviour, frozen=True, kw_only=True, tag="partial-ripas"):
+    """The host makes the first pages of each RIPAS change only; the realm must ask again for the rest."""
+
+    pages: Annotated[int, Meta(ge=1, le=1 << 36, description="Pages of 4K that it changes at a time.")] = 1
+
+
+class DenyCpuOn(_Behaviour, frozen=True, kw_only=True, tag="deny-cpu-on"):
+    """The host answers PSCI_CPU_ON by RMI_PSCI_COMPLETE with PSCI_DENIED (rmm-abi.md §3.22)."""
+
+    rec: Annotated[int | None, Meta(description="REC that may not start; by default any.")] = None
+
+
+class Evict(_Behaviour, frozen=True, kw_only=True, tag="evict"):
+    """The host takes a page from the realm: destroys its DATA granule, or unmaps it when it is shared."""
+
+    ipa: Annotated[Address, Meta(description="Page of the realm's RAM; of its shared alias in the upper half.")]
+    after: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="REC exits of the realm before the first.")] = 0
+    times: Annotated[int, Meta(ge=0, le=(1 << 32) - 1, description="How often; 0: at each exit while it is there.")] = 1
+    then: Annotated[
+        Literal["remap", "report"],
+        Meta(
+            description="At the next access: `remap` supplies the page again (a DATA granule of unknown content, "
+            "which does not make DESTROYED memory RAM), `report` says so and ends the realm with exit code 91."
+        ),
+    ] = "remap"
+
+
+class InjectSea(_Behaviour, frozen=True, kw_only=True, tag="inject-sea"):
+    """The host answers the realm's MMIO by a synchronous external abort (INJECT_SEA, rmm-abi.md §7.1)."""
+
+    ipa: Annotated[Address | None, Meta(description="Page of the device, without the shared bit; any by default.")] = (
+        None
+    )
+
+
+class IgnoreMmio(_Behaviour, frozen=True, kw_only=True, tag="ignore-mmio"):
+    """The host enters the REC again without having emulated its MMIO: the access exits anew.
+
+    A REC that does so 8 times on end, and alone, counts as stuck: its realm ends with exit code 91."""
+
+    ipa: Annotated[Address | None, Meta(description="Page of the device, without the shared bit; any by default.")] = (
+        None
+    )
+
+
+Behaviour = RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio
+
+
+class Host(_Block, frozen=True):
+    """How the shipped host firmware treats its realms. It reads this from the host information block."""
+
+    behaviour: Annotated[
+        list[Behaviour],
+        Meta(description="What it does that a kind host would not, to try the realms' error paths.", max_length=16),
+    ] = []
 
 
 class Limits(_Block, frozen=True):
@@ -308,9 +657,22 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     memory: Annotated[dict[Name, Region], Meta(description="RAM, by name.", min_length=1, max_length=64)]
     gpt: Gpt = field(default_factory=Gpt)
     devices: Annotated[dict[Name, Device], Meta(description="Devices, by name.", max_length=64)] = {}
+    console: Annotated[
+        str | None,
+        Meta(
+            description="The UART that is standard output, by its name in `devices`: other UARTs whose `console` is "
+            "a label are not shown. On a terminal it is also the UART that the keyboard goes to (Ctrl-A x ends "
+            "the machine, Ctrl-A Ctrl-A sends Ctrl-A)."
+        ),
+    ] = None
     load: Annotated[dict[Name, Load], Meta(description="Files placed in memory, by name.", max_length=64)] = {}
     boot: Boot = field(default_factory=Boot)
+    secure: Annotated[Secure | None, Meta(description="Service of the Secure world.")] = None
     realms: Annotated[list[Realm], Meta(description="Realms for the host to build.", max_length=64)] = []
+    vmm: Annotated[Vmm | None, Meta(description="Linux as a realm, under `boot.host: vmm`; instead of `realms`.")] = (
+        None
+    )
+    host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)
     semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = True

@@ -15,12 +15,16 @@ from bridge.errors import ConfigError, did_you_mean
 from bridge.pas import GPI, PAS
 from machine.gpt import GRANULE, bytes_needed
 
+from .consoles import File, Stdin, Tcp, Unix, parse_input, parse_output
 from .scalars import address_text, size_text, span_text
-from .types import Boot, MachineFile, Nvm, Realm
+from .types import Boot, DenyCpuOn, Evict, Flash, Gicv3, IgnoreMmio, InjectSea, MachineFile, Ns16550, Nvm, Pl011, Realm
+from .windows import windows, wires
 
 Where = Callable[..., str]
 """`where("memory", "dram", "base")` is the `file:line:col` of that key's value."""
 
+GIC_FRAME = 64 << 10
+FLASH_BLOCK = 256 << 10
 WORLD_PAS = {"normal": PAS.NON_SECURE, "secure": PAS.SECURE}
 
 
@@ -45,16 +49,21 @@ def validate(machine: MachineFile, where: Where) -> None:
     _cpu(machine, where)
     _devices(machine, where)
     _boot(machine, where)
+    _secure(machine, where)
     _rmm(machine, where)
     for index, realm in enumerate(machine.realms):
         _realm(machine, realm, index, where)
+    for index in range(len(machine.host.behaviour)):
+        _behaviour(machine, index, where)
 
 
 def gpt_ranges(machine: MachineFile) -> list[tuple[int, int, int]]:
     """(base, size, GPI) of all memory and devices: what GranuleProtectionTable takes."""
     ranges = [(int(r.base), int(r.size), int(PAS.from_text(r.pas))) for r in machine.memory.values()]
-    ranges += [(int(d.base), int(d.size), int(GPI.NON_SECURE)) for d in machine.devices.values()]
-    return sorted(ranges)
+    ranges += [(int(window.base), int(window.size), int(window.gpi)) for window in windows(machine)]
+    # What is declared stands over the background.
+    background = [(int(area.base), int(area.size), int(GPI.ANY)) for area in machine.gpt.open]
+    return background + sorted(ranges)
 
 
 def _granules(base: int, size: int, path: tuple[str | int, ...], where: Where) -> None:
@@ -74,14 +83,18 @@ def _areas(machine: MachineFile, where: Where) -> list[Area]:
     areas: list[Area] = []
     for name, region in machine.memory.items():
         _granules(region.base, region.size, ("memory", name), where)
-        areas.append(Area(region.base, region.size, f"memory.{name}", ("memory", name)))
+        areas.append(Area(region.base, region.size, f"memory.{name}", ("memory", name, "base")))
     for name, device in machine.devices.items():
         _granules(device.base, device.size, ("devices", name), where)
-        areas.append(Area(device.base, device.size, f"devices.{name}", ("devices", name)))
+    for window in windows(machine):
+        if window.base % GRANULE:
+            at = f"{where(*window.path)}: {_key(window.path)}"
+            raise ConfigError(f"{at}: expected a multiple of 4K, got {window.base:#x}")
+        areas.append(Area(window.base, window.size, window.name, window.path))
     bits, key = min((machine.cpu.pa_bits, "cpu.pa_bits"), (machine.gpt.pps, "gpt.pps"))
     for area in areas:
         if area.end > 1 << bits:
-            raise ConfigError(f"{where(*area.path, 'base')}: {area.name}: {_span(area)} ends beyond 2^{bits} ({key})")
+            raise ConfigError(f"{where(*area.path)}: {area.name}: {_span(area)} ends beyond 2^{bits} ({key})")
     return areas
 
 
@@ -96,8 +109,8 @@ def disjoint(areas: list[Area], where: Where) -> None:
         if low.end > high.base:
             first, second = (low, high) if areas.index(low) < areas.index(high) else (high, low)
             raise ConfigError(
-                f"{where(*second.path, 'base')}: {second.name} ({_span(second)}) overlaps {first.name} "
-                f"({_span(first)}) at {where(*first.path, 'base')}"
+                f"{where(*second.path)}: {second.name} ({_span(second)}) overlaps {first.name} "
+                f"({_span(first)}) at {where(*first.path)}"
             )
 
 
@@ -113,7 +126,15 @@ def _gpt(machine: MachineFile, areas: list[Area], where: Where) -> None:
         raise ConfigError(f"{at}: gpt.region: expected a region with pas: root, `{gpt.region}` is {region.pas}")
     if gpt.pps > machine.cpu.pa_bits:
         raise ConfigError(f"{where('gpt', 'pps')}: gpt.pps: {gpt.pps} bits, cpu.pa_bits has {machine.cpu.pa_bits}")
+    for index, area in enumerate(gpt.open):
+        path = ("gpt", "open", index)
+        _granules(area.base, area.size, path, where)
+        if area.base + area.size > 1 << gpt.pps:
+            raise ConfigError(
+                f"{where(*path, 'base')}: {_key(path)}: {span_text(area.base, area.size)} ends beyond 2^{gpt.pps}"
+            )
     ranges = [(area.base, area.size, 0) for area in areas]
+    ranges += [(area.base, area.size, 0) for area in gpt.open]
     needed = bytes_needed(region.base, ranges, gpt.pps, gpt.l0_bits)
     if needed > region.size:
         raise ConfigError(
@@ -137,20 +158,78 @@ def _cpu(machine: MachineFile, where: Where) -> None:
 
 
 def _devices(machine: MachineFile, where: Where) -> None:
+    gic = _gic(machine, where)
+    most = 1019 if gic is None else min(31 + gic[1].spis, 1019)
     lines: dict[int, str] = {}
+    for wire in wires(machine):
+        label = f"{where(*wire.path)}: {_key(wire.path)}"
+        if not 32 <= wire.intid <= most:
+            hint = f" (devices.{gic[0]} has {gic[1].spis} SPIs)" if gic is not None and wire.intid <= 1019 else ""
+            raise ConfigError(f"{label}: expected 32 to {most}, got {wire.intid}{hint}")
+        if wire.intid in lines:
+            raise ConfigError(f"{label}: {wire.intid} is the interrupt of {lines[wire.intid]}")
+        lines[wire.intid] = f"devices.{wire.device}"
     for name, device in machine.devices.items():
-        if isinstance(device, Nvm) or device.interrupt is None:
+        if isinstance(device, Flash) and (device.size < FLASH_BLOCK or device.size & (device.size - 1)):
+            at = where("devices", name, "size")
+            raise ConfigError(
+                f"{at}: devices.{name}.size: expected 256K times a power of 2, got {size_text(device.size)}"
+            )
+        if isinstance(device, Nvm) and device.pas == "any":
+            raise ConfigError(
+                f"{where('devices', name, 'pas')}: devices.{name}.pas: memory belongs to one space, got any"
+            )
+        if isinstance(device, (Nvm, Flash)) and device.save and device.file is None:
+            raise ConfigError(f"{where('devices', name, 'save')}: devices.{name}.save: needs `file`")
+    _consoles(machine, where)
+
+
+def _gic(machine: MachineFile, where: Where) -> tuple[str, Gicv3] | None:
+    found: tuple[str, Gicv3] | None = None
+    for name, device in machine.devices.items():
+        if not isinstance(device, Gicv3):
             continue
-        at = where("devices", name, "interrupt")
-        line = device.interrupt
-        if not 32 <= line <= 1019:
-            raise ConfigError(f"{at}: devices.{name}.interrupt: expected 32 to 1019, got {line}")
-        if line in lines:
-            raise ConfigError(f"{at}: devices.{name}.interrupt: {line} is the interrupt of devices.{lines[line]}")
-        lines[line] = name
-    for name, device in machine.devices.items():
-        if not isinstance(device, Nvm) and not device.console.isprintable():
-            raise ConfigError(f"{where('devices', name, 'console')}: devices.{name}.console: expected printable text")
+
+        def at(key: str, name: str = name) -> str:
+            return f"{where('devices', name, key)}: devices.{name}.{key}"
+
+        if found is not None:
+            raise ConfigError(f"{at('type')}: devices.{found[0]} is the machine's interrupt controller")
+        for key, value in (("base", device.base), ("redistributors", device.redistributors), ("stride", device.stride)):
+            if value % GIC_FRAME:
+                raise ConfigError(f"{at(key)}: expected a multiple of 64K, got {value:#x}")
+        if device.stride < 2 * GIC_FRAME:
+            raise ConfigError(f"{at('stride')}: expected at least 128K, got {size_text(device.stride)}")
+        if device.spis % 32 and device.spis != 988:
+            raise ConfigError(f"{at('spis')}: expected a multiple of 32, or 988, got {device.spis}")
+        found = name, device
+    return found
+
+
+def _consoles(machine: MachineFile, where: Where) -> None:
+    uarts = [name for name, device in machine.devices.items() if isinstance(device, (Pl011, Ns16550))]
+    chosen = machine.console
+    if chosen is not None and chosen not in uarts:
+        hint = did_you_mean(chosen, uarts) or (f" (UARTs: {', '.join(uarts)})" if uarts else "")
+        raise ConfigError(f"{where('console')}: console: there is no UART `{chosen}` in devices{hint}")
+    taken: dict[object, str] = {}
+    for name in uarts:
+        device = machine.devices[name]
+        assert isinstance(device, (Pl011, Ns16550))
+        for key, parse, text in (
+            ("console", parse_output, device.console),
+            ("input", parse_input, device.input),
+        ):
+            at = f"{where('devices', name, key)}: devices.{name}.{key}"
+            try:
+                target = parse(text)
+            except ValueError as error:
+                raise ConfigError(f"{at}: {error}, got `{text[:60]}`") from None
+            exclusive = (key == "console" and isinstance(target, (File, Tcp, Unix))) or isinstance(target, Stdin)
+            if exclusive and target in taken:
+                raise ConfigError(f"{at}: `{text}` is that of {taken[target]} already")
+            if exclusive:
+                taken[target] = f"devices.{name}"
 
 
 def region_of(machine: MachineFile, base: int, size: int, pas: PAS) -> str | None:
@@ -160,7 +239,7 @@ def region_of(machine: MachineFile, base: int, size: int, pas: PAS) -> str | Non
             return name
     for name, device in machine.devices.items():
         inside = device.base <= base and base + size <= device.base + device.size
-        if inside and isinstance(device, Nvm) and pas is PAS.NON_SECURE:
+        if inside and isinstance(device, Nvm) and device.pas == pas.text:
             return name
     return None
 
@@ -182,21 +261,7 @@ def _boot(machine: MachineFile, where: Where) -> None:
     pas = WORLD_PAS[boot.world]
     if boot.world == "secure" and boot.el == 2:
         raise ConfigError(f"{where('boot', 'el')}: boot.el: the secure world starts at EL1, got 2")
-    if isinstance(boot.entry, int):
-        at = where("boot", "entry")
-        if boot.entry % 4:
-            raise ConfigError(f"{at}: boot.entry: expected a multiple of 4, got {boot.entry:#x}")
-        if boot.entry < 0 or region_of(machine, boot.entry, 4, pas) is None:
-            reason = outside(machine, boot.entry, 4, pas)
-            raise ConfigError(f"{at}: boot.entry: {address_text(boot.entry)} {reason}")
-    elif boot.entry is not None:
-        name = boot.entry.partition(":")[0]
-        if name not in machine.load:
-            hint = did_you_mean(name, list(machine.load))
-            raise ConfigError(
-                f"{where('boot', 'entry')}: boot.entry: expected an address, a load or LOAD:SYMBOL; "
-                f"there is no load `{name}`{hint}"
-            )
+    _entry(machine, "boot", boot.entry, pas, where)
     if machine.load or machine.realms:
         _needs(machine, boot, where)
     for area in boot_areas(boot):
@@ -208,6 +273,32 @@ def _boot(machine: MachineFile, where: Where) -> None:
             reason = outside(machine, area.base, area.size, PAS.NON_SECURE)
             raise ConfigError(f"{where(*area.path)}: {area.name}: {_span(area)} {reason}")
     disjoint(boot_areas(boot), where)
+
+
+def _entry(machine: MachineFile, block: str, entry: int | str | None, pas: PAS, where: Where) -> None:
+    at = f"{where(block, 'entry')}: {block}.entry"
+    if isinstance(entry, int):
+        if entry % 4:
+            raise ConfigError(f"{at}: expected a multiple of 4, got {entry:#x}")
+        if entry < 0 or region_of(machine, entry, 4, pas) is None:
+            reason = outside(machine, entry, 4, pas)
+            raise ConfigError(f"{at}: {address_text(entry)} {reason}")
+    elif entry is not None:
+        name = entry.partition(":")[0]
+        if name not in machine.load:
+            hint = did_you_mean(name, list(machine.load))
+            raise ConfigError(f"{at}: expected an address, a load or LOAD:SYMBOL; there is no load `{name}`{hint}")
+
+
+def _secure(machine: MachineFile, where: Where) -> None:
+    secure = machine.secure
+    if secure is None:
+        return
+    if secure.entry is None and not any(load.world == "secure" for load in machine.load.values()):
+        raise ConfigError(f"{where('secure')}: secure.entry is missing, and nothing is loaded for the secure world")
+    _entry(machine, "secure", secure.entry, PAS.SECURE, where)
+    if not int(secure.uuid.replace("-", ""), 16):
+        raise ConfigError(f"{where('secure', 'uuid')}: secure.uuid: the nil UUID names no partition")
 
 
 def _needs(machine: MachineFile, boot: Boot, where: Where) -> None:
@@ -245,6 +336,8 @@ def _rmm(machine: MachineFile, where: Where) -> None:
         raise ConfigError(f"{at('s2sz')}: {features.s2sz} bits, cpu.pa_bits has {machine.cpu.pa_bits}")
     if features.sve and not machine.cpu.features.sve:
         raise ConfigError(f"{at('sve')}: needs cpu.features.sve: true")
+    if features.pmu and not machine.cpu.features.pmu:
+        raise ConfigError(f"{at('pmu')}: needs cpu.features.pmu: true")
     if not (features.sha256 or features.sha512):
         raise ConfigError(f"{at('sha256')}: at least one hash algorithm must be on")
 
@@ -286,3 +379,37 @@ def _realm(machine: MachineFile, realm: Realm, index: int, where: Where) -> None
         _ = realm.rpv
     except ValueError as error:
         raise ConfigError(f"{at('personalization')}: {error}") from None
+
+
+def _behaviour(machine: MachineFile, index: int, where: Where) -> None:
+    behaviour = machine.host.behaviour[index]
+
+    def at(key: str) -> str:
+        return f"{where('host', 'behaviour', index, key)}: host.behaviour[{index}].{key}"
+
+    if machine.boot.host == "vmm":
+        raise ConfigError(f"{at('type')}: a way of the host firmware, boot.host is vmm")
+    if not machine.realms:
+        raise ConfigError(f"{at('type')}: the machine has no realms that could meet it")
+    names = [realm.name for realm in machine.realms]
+    if behaviour.realm is not None and behaviour.realm not in names:
+        raise ConfigError(f"{at('realm')}: there is no realm `{behaviour.realm}`{did_you_mean(behaviour.realm, names)}")
+    realms = [realm for realm in machine.realms if behaviour.realm in (None, realm.name)]
+    if isinstance(behaviour, DenyCpuOn) and behaviour.rec is not None:
+        most = max(realm.recs for realm in realms)
+        if not 0 <= behaviour.rec < most:
+            raise ConfigError(f"{at('rec')}: {behaviour.rec}: the realms that it concerns have {most} RECs, from 0 on")
+    if isinstance(behaviour, (Evict, InjectSea, IgnoreMmio)) and behaviour.ipa is not None:
+        if behaviour.ipa % GRANULE:
+            raise ConfigError(f"{at('ipa')}: expected a multiple of 4K, got {int(behaviour.ipa):#x}")
+        if isinstance(behaviour, Evict):
+            if not any(_in_ram(realm, behaviour.ipa) for realm in realms):
+                raise ConfigError(f"{at('ipa')}: {address_text(behaviour.ipa)} lies in no RAM of a realm")
+        elif not any(behaviour.ipa < 1 << (realm.ipa_bits - 1) for realm in realms):
+            raise ConfigError(f"{at('ipa')}: {address_text(behaviour.ipa)} lies beyond half the IPA space of a realm")
+
+
+def _in_ram(realm: Realm, ipa: int) -> bool:
+    """Whether an IPA lies in the RAM, or in the alias of it in the unprotected half."""
+    offset = (ipa & ~(1 << (realm.ipa_bits - 1))) - realm.ram.base
+    return 0 <= offset < realm.ram.size

@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from .device import Device
+from .device import Alarm, Clock, Device, Line, Power, Reset
 
-__all__ = ["Device"]
+__all__ = ["Alarm", "Clock", "Device", "Line", "Power", "Reset"]

@@ -15,11 +15,16 @@ TextSink = Callable[[str], object]
 # A guest that never ends its line must not fill the host's memory.
 MAX_LINE = 4096
 
+# Nor must a user who sends to a guest that never reads.
+MAX_BACKLOG = 64 << 20
+
 
 class Console:
     """One labelled console: whole lines go out as `[label] line`.
 
     raw: bytes pass through undecoded but for UTF-8 errors and without labels, for interactive use.
+
+    Everything that a user types, sends or pipes into the machine enters by `feed`, between two slices of a run.
     """
 
     def __init__(self, label: str, sink: TextSink, *, raw: bool = False) -> None:
@@ -27,6 +32,24 @@ class Console:
         self._sink = sink
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace") if raw else None
         self._pending = bytearray()
+        self._receive: Callable[[bytes], int] | None = None
+        self._backlog = bytearray()
+
+    def plug(self, receive: Callable[[bytes], int]) -> None:
+        """Connects the receive line of a UART: `receive` returns how many bytes it took."""
+        self._receive = receive
+
+    def feed(self, data: bytes) -> None:
+        """Input for the UART; what it has no room for yet waits for `drained`."""
+        if self._receive is not None and len(self._backlog) < MAX_BACKLOG:
+            self._backlog += data
+            self.drained()
+
+    def drained(self) -> None:
+        """The UART has room."""
+        backlog = self._backlog
+        if backlog and self._receive is not None:
+            del backlog[: self._receive(bytes(backlog[:64]))]
 
     def write(self, data: bytes) -> None:
         """Bytes as the guest sent them; output appears when a line is complete."""

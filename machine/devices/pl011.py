@@ -7,6 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from .device import Line, Wire, unwired
+from .registers import ID, identification, primecell
+
 Sink = Callable[[bytes], None]
 
 DR: Final = 0x000
@@ -23,7 +26,6 @@ RIS: Final = 0x03C
 MIS: Final = 0x040
 ICR: Final = 0x044
 DMACR: Final = 0x048
-_ID: Final = 0xFE0
 
 FR_CTS: Final = 1 << 0
 FR_RXFE: Final = 1 << 4
@@ -45,8 +47,7 @@ _INT_ALL: Final = 0x7FF
 DR_OE: Final = 1 << 11
 
 _FIFO_DEPTH: Final = 32
-# UARTPeriphID0-3 (revision r1p5) and UARTPCellID0-3
-_ID_BYTES: Final = (0x11, 0x10, 0x34, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
+_IDS: Final = primecell(0x011, revision=3)  # r1p5
 # UARTIFLS: the trigger level for each of its five values, in eighths of the FIFO
 _LEVELS: Final = (1, 2, 4, 6, 7)
 
@@ -64,7 +65,7 @@ _STORED: Final = {
 
 
 class Pl011:
-    """One UART.  `sink` gets what it transmits; `feed` is the other end of its receive line.
+    """One UART.  `sink` gets what it transmits; `feed` is the other end of its receive line, UARTINTR is `line`.
 
     As on the boards that firmware is written for, a byte written to DR goes out whether or not UARTEN and TXE
     are set, and the transmitter is always empty.
@@ -72,14 +73,21 @@ class Pl011:
 
     size = 4096
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, line: Line = unwired) -> None:
         self._sink = sink
+        self._wire = Wire(line)
+        # Called when the FIFO has room again: whoever feeds it may go on.
+        self.drained: Callable[[], object] | None = None
+        self.reset()
+
+    def reset(self) -> None:
         self._stored = dict.fromkeys(_STORED, 0)
         self._stored[CR] = CR_TXE | CR_RXE
         self._stored[IFLS] = 0x12
         self._receive: deque[int] = deque()
         self._overrun = False
         self._raw = INT_TX
+        self._wire.set(False)
 
     def feed(self, data: bytes) -> int:
         """Bytes that arrive on the receive line; returns how many were taken, 0 once the FIFO is full."""
@@ -89,11 +97,8 @@ class Pl011:
                 break
             self._arrive(byte)
             taken += 1
+        self._update()
         return taken
-
-    def interrupt(self) -> bool:
-        """UARTINTR."""
-        return bool(self._raw & self._stored[IMSC])
 
     def read(self, offset: int, size: int) -> int:
         register, shift = offset & ~3, (offset & 3) * 8
@@ -103,6 +108,11 @@ class Pl011:
         # Registers are 16 bits wide at the most; narrower writes reach the low byte lane, others are ignored.
         if offset & 3 == 0:
             self._write(offset, value & 0xFFFF if size > 1 else value & 0xFF)
+
+    def _update(self) -> None:
+        level = self._raw & self._stored[IMSC] != 0
+        if level != self._wire.level:
+            self._wire.set(level)
 
     def _depth(self) -> int:
         return _FIFO_DEPTH if self._stored[LCR_H] & LCR_FEN else 1
@@ -138,8 +148,8 @@ class Pl011:
             return self._raw
         if register == MIS:
             return self._raw & self._stored[IMSC]
-        if register >= _ID:
-            return _ID_BYTES[(register - _ID) >> 2]
+        if register >= ID:
+            return identification(_IDS, register)
         return self._stored.get(register, 0)
 
     def _take(self) -> int:
@@ -153,6 +163,9 @@ class Pl011:
             self._raw &= ~INT_RX
         if not self._receive:
             self._raw &= ~INT_RT
+        self._update()
+        if self.drained is not None:
+            self.drained()
         return value
 
     def _write(self, register: int, value: int) -> None:
@@ -172,3 +185,4 @@ class Pl011:
                 # Turning the FIFOs off flushes them.
                 while len(self._receive) > 1:
                     self._receive.pop()
+        self._update()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bridge.core import NEVER
 from bridge.exits import Reason
 from machine.calls import CallRecord
 from machine.config import load
@@ -133,6 +134,7 @@ class RealmBench:
                 machine.board.zero(self._page(DATA + 4096 * page), 4096)
             core.set_x(0, (0, DATA, count, 0, 0, 0))
             core.pc = CODE
+            machine.board.end_turn_at(NEVER)
             start = time.perf_counter()
             reason = core.run()
             times.append(time.perf_counter() - start)

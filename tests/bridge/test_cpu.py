@@ -21,6 +21,7 @@ class Features:
     pan: bool = True
     crypto: bool = True
     fp16: bool = True
+    pmu: bool = False
 
 
 def field(name: str, low: int, features: Features | None = None, engine: int = ALL_ONES, pa_bits: int = 48) -> int:
@@ -75,6 +76,7 @@ def test_double_lock__is_absent() -> None:
         (Features(fp16=False), "ID_AA64PFR0_EL1", 16, 0),
         (Features(pauth=True), "ID_AA64ISAR1_EL1", 4, 0xF),
         (Features(sve=True), "ID_AA64PFR0_EL1", 32, 0xF),
+        (Features(pmu=True), "ID_AA64DFR0_EL1", 8, 7),  # PMUv3p7
     ],
 )
 def test_feature__decides(features: Features, register: str, low: int, value: int) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from firmware import build, toolchain
 from firmware.images import IMAGES
 from tests.firmware import elf
 
-HOST_BASE, REALM_BASE = 0x8800_0000, 0x8000_0000
+BASES = {"host": 0x8800_0000, "realm": 0x8000_0000, "secure": 0x0604_0000}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 def test_image__stands_where_its_kind_is_entered(out: Path, image: build.Firmware) -> None:
     path = out / f"{image.name}.elf"
-    base = HOST_BASE if image.kind == "host" else REALM_BASE
+    base = BASES[image.kind]
     assert elf.entry(path) == base
     assert min(address for address, _, _ in elf.segments(path)) == base
 
@@ -34,7 +35,8 @@ def test_image__stands_where_its_kind_is_entered(out: Path, image: build.Firmwar
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 def test_image__has_symbols_and_no_page_both_writable_and_executable(out: Path, image: build.Firmware) -> None:
     path = out / f"{image.name}.elf"
-    assert {"_start", "main", "vectors", "__stack_top"} <= set(elf.symbols(path))
+    main = "secure_request" if image.kind == "secure" else "main"
+    assert {"_start", main, "vectors", "__stack_top"} <= set(elf.symbols(path))
     assert elf.symbols(path)["vectors"] % 0x800 == 0
     pages: dict[int, int] = {}
     for address, size, flags in elf.segments(path):
@@ -129,3 +131,16 @@ def test_toolchain__gnu_is_preferred_then_llvm_then_zig(tmp_path: Path, monkeypa
         (tmp_path / program).chmod(0o755)
         assert shutil.which(program)
         assert toolchain.find({}).name == name
+
+
+def _is_simd(word: int) -> bool:
+    """Data processing, loads and stores of SIMD and floating-point registers (DDI 0487 C4.1)."""
+    return word >> 25 & 7 == 7 or (word >> 25 & 5 == 4 and bool(word >> 26 & 1))
+
+
+@pytest.mark.parametrize("image", [one for one in IMAGES if one.name != "sve"], ids=lambda image: image.name)
+def test_image__uses_no_simd_register(out: Path, image: build.Firmware) -> None:
+    """CPACR_EL1.FPEN and CPTR_EL2 may trap them until someone turns them on."""
+    for name, code in elf.functions(out / f"{image.name}.elf"):
+        words = struct.iter_unpack("<I", code[: len(code) & ~3])
+        assert not [hex(word) for (word,) in words if _is_simd(word)], name

@@ -60,6 +60,10 @@ NAME = "expected a name of letters, digits, `_`, `-` and `.`"
 SIZE = "expected a size such as 512M, 64K or 0x1000"
 ADDRESS = "expected an address such as 0x4000_0000"
 
+H = "host: {behaviour: ["
+ONE = "realms: [{name: a, image: realm.elf}]"
+KINDS = "`reject-ripas`, `partial-ripas`, `deny-cpu-on`, `evict`, `inject-sea` or `ignore-mmio`"
+
 # One broken line over the board: (line, column of the error, its text).
 BROKEN = [
     ("memry: {}", 1, "unknown key `memry` (did you mean `memory`?)"),
@@ -100,7 +104,7 @@ BROKEN = [
     (
         "devices: {uart0: {type: pl012}}",
         25,
-        "devices.uart0.type: expected `pl011` or `nvm`, got `pl012` (did you",
+        "devices.uart0.type: expected `pl011`, `ns16550`, `sp805`, `sp804`, `sp810`, `pl031`, `sbsa-watchdog`, ",
     ),
     ("devices: {u: {base: 0x1000}}", 11, "devices.u: the key `type` is missing"),
     ("devices: {uart0: {consol: x}}", 19, "devices.uart0: unknown key `consol` (did you mean `console`?)"),
@@ -251,6 +255,7 @@ BROKEN = [
     ("rmm: {features: {s2sz: 52}}", 24, "rmm.features.s2sz: 52 bits need lpa2: true"),
     ("rmm: {features: {s2sz: 52, lpa2: true}}", 24, "rmm.features.s2sz: 52 bits, cpu.pa_bits has 48"),
     ("rmm: {features: {sve: true}}", 23, "rmm.features.sve: needs cpu.features.sve: true"),
+    ("rmm: {features: {pmu: true}}", 23, "rmm.features.pmu: needs cpu.features.pmu: true"),
     (
         "rmm: {features: {sha256: false, sha512: false}}",
         26,
@@ -317,7 +322,60 @@ BROKEN = [
         0,
         "boot.entry: load.x is in the se",
     ),
+    ("secure: {}", 0, "secure.entry is missing, and nothing is loaded for the secure world"),
+    ("secure: {entry: 0x8100_0000}", 17, "secure.entry: 0x8100_0000 lies in memory.dram, which is non-secure"),
+    ("secure: {entry: 0x600_0002}", 17, "secure.entry: expected a multiple of 4, got 0x6000002"),
+    ("secure: {entry: hots}", 17, "secure.entry: expected an address, a load or LOAD:SYMBOL; there is no load `hots`"),
+    ("secure: {entry: host}", 17, "secure.entry: load.host is in the normal world"),
+    ("secure: {entry: 0x600_0000, uuid: 1}", 35, "secure.uuid: expected"),
+    (
+        "secure: {entry: 0x600_0000, uuid: 00000000-0000-0000-0000-000000000000}",
+        35,
+        "secure.uuid: the nil UUID names no partition",
+    ),
+    (
+        "load: {x: {file: raw.bin, at: 0x600_0000, world: secure}, y: {file: raw.bin, at: 0x600_1000, world: secure}}\n"
+        "secure: {}",
+        0,
+        "secure.entry: give it: could be any of x, y",
+    ),
     ("load: {x: {file: realm.elf}}\nboot: {entry: null}", 0, "boot.entry: give it: could be any of host, x"),
+    ("host: {behaviour: [{type: reject-ripas}]}", 27, "host.behaviour[0].type: the machine has no realms that could"),
+    (
+        H + "{type: reject-ripas}]}\nboot: {host: vmm}\n" + ONE,
+        27,
+        "host.behaviour[0].type: a way of the host firmware, boot.host is vmm",
+    ),
+    (H + "{type: evct}]}\n" + ONE, 27, f"host.behaviour[0].type: expected {KINDS}, got `evct` (did you mean `evict`?)"),
+    (H + "{type: evict}]}\n" + ONE, 20, "host.behaviour[0]: the key `ipa` is missing"),
+    (H + "{type: partial-ripas, pages: 0}]}\n" + ONE, 49, "host.behaviour[0].pages: expected at least 1, got `0`"),
+    (H + "{type: reject-ripas, realm: b}]}\n" + ONE, 48, "host.behaviour[0].realm: there is no realm `b`"),
+    (
+        H + "{type: deny-cpu-on, rec: 1}]}\n" + ONE,
+        45,
+        "host.behaviour[0].rec: 1: the realms that it concerns have 1 RECs",
+    ),
+    (
+        H + "{type: deny-cpu-on, rec: -1}]}\n" + ONE,
+        45,
+        "host.behaviour[0].rec: -1: the realms that it concerns have 1 RECs",
+    ),
+    (
+        H + "{type: evict, ipa: 0x8000_0001}]}\n" + ONE,
+        39,
+        "host.behaviour[0].ipa: expected a multiple of 4K, got 0x80000001",
+    ),
+    (
+        H + "{type: evict, ipa: 0x8100_0000}]}\n" + ONE,
+        39,
+        "host.behaviour[0].ipa: 0x8100_0000 lies in no RAM of a realm",
+    ),
+    (
+        H + "{type: inject-sea, ipa: 0x1_0900_0000}]}\n" + ONE,
+        44,
+        "host.behaviour[0].ipa: 0x0001_0900_0000 lies beyond half the",
+    ),
+    (H + "{type: ignore-mmio, ipa: 0x10}]}\n" + ONE, 45, "host.behaviour[0].ipa: expected a multiple of 4K, got 0x10"),
 ]
 
 

@@ -102,10 +102,14 @@ def test_id_register(name: str, visible: int) -> None:
 
 def test_id_aa64dfr0() -> None:
     """Hidden: TraceVer, PMSS, SEBEP, CTX_CMPs, PMSVer, TraceFilt, TraceBuffer, BRBE, ExtTrcBuff."""
-    shown = realm_id_registers({"ID_AA64DFR0_EL1": ONES})["ID_AA64DFR0_EL1"]
+    shown = realm_id_registers({"ID_AA64DFR0_EL1": ONES}, pmu=True)["ID_AA64DFR0_EL1"]
     hidden = {low for low in range(0, 64, 4) if shown >> low & 0xF == 0}
     assert hidden == {4, 16, 24, 28, 32, 40, 44, 52, 56}
     assert all(shown >> low & 0xF == 0xF for low in range(0, 64, 4) if low not in hidden)
+
+
+def test_id_aa64dfr0__without_a_pmu() -> None:
+    assert realm_id_registers({"ID_AA64DFR0_EL1": 0x70F})["ID_AA64DFR0_EL1"] == 0x00F
 
 
 def test_id_registers__sve_realm() -> None:

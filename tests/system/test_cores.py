@@ -319,3 +319,29 @@ def test_cpu_suspend__with_nothing_to_wake_it_is_stuck(tmp_path: Path) -> None:
     end = run(boot(tmp_path, "main:\n    mov x1, #0\n    call 0xC4000001\n", pes=1))
     assert end.kind == STUCK
     assert re.search("no interrupt can come", end.reason)
+
+
+def test_cpu_on__ends_the_long_turn_of_a_pe_that_was_alone(tmp_path: Path) -> None:
+    machine = boot(
+        tmp_path,
+        """
+secondary:
+    data x9
+    mov x1, #1
+    str x1, [x9]
+    b .
+main:
+    cpu_on 1, secondary, 0
+    data x9
+    mov x2, #0
+1:  add x2, x2, #1
+    ldr x1, [x9]
+    cbz x1, 1b
+    str x2, [x9, #8]
+    system_off
+""",
+        "cpu.quantum=300",
+        pes=2,
+    )
+    assert run(machine).kind == GUEST_EXIT
+    assert words(machine, 2)[1] <= 200

@@ -31,6 +31,13 @@ def test_links__lead_somewhere(page: str) -> None:
         assert (path.parent / target).exists(), f"{page} names {target}"
 
 
+def test_secure_world_page__is_what_the_declarations_say() -> None:
+    from machine.ffa.docs import renewed as with_tables
+
+    page = (ROOT / "docs/secure-world.md").read_text(encoding="utf-8")
+    assert page == with_tables(page), "run make docs"
+
+
 def test_abi_page__is_what_the_declarations_say() -> None:
     from rmm.abi.docs import markdown
 

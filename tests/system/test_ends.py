@@ -109,7 +109,6 @@ def test_json__says_how_it_ended(tmp_path: Path) -> None:
         (["run", "qemu-virt", "--load", "/etc/hostname@zero"], "zero"),
         (["run", "/dev/null"], "/dev/null"),
         (["run", "hello-realm", "-s", "cpu.count=9"], "expected at most 8"),
-        (["run", "hello-realm", "-s", "rmm.features.pmu=true"], "offers realms none"),
         (["check", "hello-realm", "-s", "boot.world=secure", "-s", "boot.el=1"], "Secure world"),
     ],
 )

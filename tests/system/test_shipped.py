@@ -9,8 +9,8 @@ import pytest
 from machine.config.shipped import names
 from tests.system.cli import ccabridge
 
-# A bare board has nothing to run until the user loads something.
-BOARDS = {"qemu-virt"}
+# Bare boards have nothing to run until the user loads something.
+BOARDS = {"fvp-base", "qemu-virt"}
 RUNNABLE = sorted(set(names()) - BOARDS)
 
 
@@ -92,6 +92,18 @@ def test_sve__in_a_realm_of_an_rmm_without_it_is_refused_by_name() -> None:
     result = ccabridge("run", "sve", "-s", "rmm.features.sve=false", "--trace=rmi_realm_create")
     assert result.code == 90
     assert any("ERROR_INPUT [sve_supp]" in line for line in result.lines)
+
+
+def test_pmu__more_counters_than_the_rmm_offers_are_refused_by_name() -> None:
+    result = ccabridge("run", "pmu", "-s", "realms.0.pmu=7", "--trace=rmi_realm_create")
+    assert result.code == 90
+    assert any("ERROR_INPUT [pmu_num_ctrs_supp]" in line for line in result.lines)
+
+
+def test_pmu__in_a_realm_of_an_rmm_without_it_is_refused_by_name() -> None:
+    result = ccabridge("run", "pmu", "-s", "rmm.features.pmu=false", "--trace=rmi_realm_create")
+    assert result.code == 90
+    assert any("ERROR_INPUT [pmu_supp]" in line for line in result.lines)
 
 
 def test_trace__events_stand_before_what_follows_from_them() -> None:

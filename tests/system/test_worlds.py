@@ -60,7 +60,12 @@ def test_attacker__changes_no_byte_of_secure_and_root_memory() -> None:
     root = machine.memory.region(machine.gpt.base)
     before = bytes(root.bytes)
     assert machine.run().code == 0
-    assert set(machine.memory.read(0x0600_0000, 0x10_0000)) == {0x5A}
+    # The service stands at 0x0604_0000: its code, then its data.
+    segments = machine.images.loads["service"].segments
+    text, end = segments[0], max(segment.address + segment.size for segment in segments) + 0xFFF & ~0xFFF
+    assert set(machine.memory.read(0x0600_0000, 0x4_0000)) == {0x5A}
+    assert set(machine.memory.read(end, 0x0610_0000 - end)) == {0x5A}
+    assert machine.memory.read(text.address, len(text.data)) == bytes(text.data)
     assert set(machine.memory.read(0x0580_0000, 0x8_0000)) == {0xA5}
     used = machine.gpt.end - machine.gpt.base
     assert bytes(root.bytes[used:]) == before[used:]

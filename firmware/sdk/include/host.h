@@ -24,4 +24,8 @@ void host_exception(struct frame *frame);
 
 #define HOST_EXCEPTION 99
 
+/* Where PSCI_CPU_ON may start another PE: context id = top of its stack, a multiple of 16; the function to run stands
+ * at that address, and gets it as its argument. */
+void host_secondary_start(void);
+
 #endif

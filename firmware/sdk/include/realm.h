@@ -35,7 +35,7 @@ void realm_exception(struct frame *frame);
 #define REALM_EXCEPTION 98
 
 /* Where PSCI_CPU_ON may start another REC: context id = top of its stack, a multiple of 16; the function to run
- * stands at that address. */
+ * stands at that address, and gets it as its argument. */
 void realm_secondary_start(void);
 
 #endif

@@ -18,7 +18,7 @@ uint64_t realm_host_call(uint32_t imm, uint64_t *gprs, unsigned count)
     return status;
 }
 
-void console_write(const char *text, size_t length)
+__attribute__((weak)) void console_write(const char *text, size_t length)
 {
     while (length) {
         size_t some = length < CCAB_PUTS_MAX ? length : CCAB_PUTS_MAX;
@@ -31,7 +31,7 @@ void console_write(const char *text, size_t length)
     }
 }
 
-_Noreturn void realm_exit(int code)
+__attribute__((weak)) _Noreturn void realm_exit(int code)
 {
     uint64_t gprs[1] = {(uint64_t)code};
     for (;;)

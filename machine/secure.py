@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Secure world on a core: the service at S-EL1, the memory and granules that the SPMC works on, and the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bridge.core import Core
+from bridge.cpu import MPIDR_ENCODING
+from bridge.exits import Reason
+from bridge.memory import GRANULE_SIZE, BusError
+from bridge.pas import GPI, PAS
+from bridge.plugin import ffi
+from machine.end import MODEL_BUG, STUCK, End
+from machine.ffa.world import Leave, Registers, Reply, SecureWorld
+from machine.pe import Mode, Pe
+from machine.recs import let_sve, stop_of
+
+if TYPE_CHECKING:
+    from machine.machine import Machine
+
+NAME = "secure service"
+MPIDR_RES1 = 1 << 31
+
+
+class SecureRoot:
+    """machine.ffa.world.Root on a machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._board = machine.board
+        self._memory = machine.memory
+        self._gpt = machine.gpt
+
+    def accessible(self, pas: PAS, pa: int, size: int) -> bool:
+        return self._memory.is_ram(pa, size) and self._board.refused(pa, size, pas) is None
+
+    def write(self, pas: PAS, pa: int, data: bytes) -> bool:
+        return self._board.write_as(pas, pa, data)
+
+    def owner(self, pa: int) -> GPI | None:
+        return self._gpt.get(pa) if self._memory.is_ram(pa) else None
+
+    def boot_secure(self, pa: int) -> bool:
+        try:
+            return self._memory.region(pa).pas is PAS.SECURE
+        except BusError:
+            return False
+
+    def take(self, pa: int) -> None:
+        self._transition(pa, PAS.SECURE)
+
+    def give_back(self, pa: int) -> None:
+        self._board.zero(pa, GRANULE_SIZE)
+        self._transition(pa, PAS.NON_SECURE)
+
+    def _transition(self, pa: int, to: PAS) -> None:
+        status = self._gpt.transition(pa, PAS.SECURE, to)
+        if status != 0:
+            raise End(MODEL_BUG, f"the GPT refuses to make {pa:#x} {to.text}: {status}")
+        self._board.granule_changed(pa)
+
+
+def secure_core(machine: Machine, entry: int) -> Core:
+    """The service's execution context: S-EL1, MMU off, at `entry`; X0 = 0."""
+    cpu = machine.config.cpu
+    core = Core(
+        machine.board,
+        NAME,
+        pas=PAS.SECURE,
+        el=1,
+        mpidr=MPIDR_RES1 | cpu.affinities[0],
+        pa_bits=cpu.pa_bits,
+        seed=cpu.seed ^ entry,
+        hafdbs=machine.hafdbs,
+        tcg_megabytes=32,
+    )
+    machine.present_ids(core)
+    if cpu.features.sve:
+        let_sve(core)
+    core.pc = entry
+    machine.add_core(core)
+    return core
+
+
+class SecureService:
+    """The state machine, and the core that it switches to."""
+
+    def __init__(self, machine: Machine, entry: int, uuid: bytes) -> None:
+        self._machine = machine
+        self.world = SecureWorld(uuid, SecureRoot(machine), machine.calls)
+        self.core = secure_core(machine, entry)
+
+    def boot(self) -> None:
+        """The service initialises, before the Normal world runs."""
+        self.core.set_x(0, self.world.boot().regs)
+        left = None
+        while left is None:
+            self._machine.begin_slice(alone=True)
+            left = self._run()
+            if self._machine.pe.waiting:
+                self._machine.pe.waiting = False
+                if not self._machine.skip_time():
+                    raise End(STUCK, "WFI in the Secure world and no interrupt can come", core=self.core)
+
+    def smc(self, pe: Pe, x: Sequence[int]) -> Registers:
+        """An FF-A call of a PE's Normal world: X0..X7 in, X0 upwards out; nothing while the service runs there."""
+        outcome = self.world.from_normal(pe.index, x)
+        if isinstance(outcome, Reply):
+            return outcome.regs
+        self.core.set_x(0, outcome.regs)
+        self.core.set_id(MPIDR_ENCODING, MPIDR_RES1 | pe.mpidr)
+        pe.mode = Mode.SECURE
+        return self.resume(pe)
+
+    def resume(self, pe: Pe) -> Registers:
+        """Runs the service on a PE until it leaves, or the turn is over."""
+        left = self._run()
+        if left is None:
+            return ()
+        pe.mode = Mode.NORMAL
+        return left.regs
+
+    def _run(self) -> Leave | None:
+        core, machine = self.core, self._machine
+        exit_ = core.exit
+        machine.running = core
+        try:
+            while True:
+                reason = core.run()
+                if machine.tracing:
+                    machine.drain_events(core)
+                match reason:
+                    case Reason.SMC:
+                        outcome = self.world.from_secure(ffi.unpack(exit_.x, 8))
+                        if isinstance(outcome, Leave):
+                            return outcome
+                        core.set_x(0, outcome.regs)
+                    case Reason.MMIO:
+                        machine.mmio(core)
+                    case Reason.SLICE:
+                        return None
+                    case Reason.WFI:
+                        machine.pe.waiting = True
+                        return None
+                    case _:
+                        raise stop_of(core, reason)
+        finally:
+            machine.running = machine.pe.core

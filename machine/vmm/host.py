@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Python VMM as a machine's host: builds the realm of the machine file, runs it, takes it apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from machine.bus import Bus
+from machine.devices.pl011 import Pl011
+from machine.end import GUEST_EXIT, End
+from machine.payload_abi import UART_IPA
+from machine.vmm.pool import Pool
+from machine.vmm.realm import Vmm
+from machine.vmm.run import Runner
+
+if TYPE_CHECKING:
+    from machine.config.images import RealmImage
+    from machine.machine import Machine
+
+
+def run_vmm(machine: Machine) -> None:
+    """Ends by End."""
+    boot = machine.config.boot
+    assert boot.pool is not None  # validated
+    staged = machine.images.realms[0]
+    vmm = Vmm(machine, Pool(boot.pool.base, boot.pool.size), name=staged.realm.name)
+    build_payload(vmm, staged)
+    console = machine.console("realm 0").write
+    devices = Bus()
+    devices.attach(UART_IPA, Pl011(console))
+    try:
+        Runner(machine, vmm, devices=devices, console=console).run()
+    except End as end:
+        if end.kind == GUEST_EXIT:
+            vmm.destroy()
+        raise
+    raise AssertionError("psci is auto: the run ends by End only")
+
+
+def build_payload(vmm: Vmm, staged: RealmImage) -> None:
+    """A payload by the contract of docs/payload.md, step for step as the firmware host does: the RIM is the same."""
+    realm = staged.realm
+    vmm.configure(
+        memory=realm.ram.size,
+        ram_base=realm.ram.base,
+        ipa_bits=realm.ipa_bits,
+        hash=realm.hash,
+        rpv=realm.rpv,
+        sve_bits=realm.sve,
+    )
+    vmm.create(realm.recs)
+    vmm.init_ripas(realm.ram.base, realm.ram.size)
+    vmm.populate(staged.base, staged.size, staged.content())
+    shared = vmm.options.shared_bit
+    arguments = (realm.ram.base, realm.ram.size, shared, realm.ipa_bits, UART_IPA | shared)
+    for _ in range(realm.recs):
+        vcpu = vmm.add_vcpu()
+        vcpu.set_pc(staged.entry)
+        for number, value in enumerate(arguments):
+            vcpu.set_register(number, value)
+        vmm.finalize(vcpu)
+    vmm.activate()

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Entering RECs and answering what they leave for: KVM_RUN and the loop around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from machine.bus import Bus
+from machine.end import GUEST_EXIT, STUCK, UNHANDLED, End
+from machine.payload_abi import HOST_CALLS
+from machine.vmm.hostcalls import HostCalls
+from machine.vmm.memory import DATA, EMPTY, SHARED, STATE, RealmMemory
+from machine.vmm.realm import CPU_ON, Vmm
+from machine.vmm.vcpu import Vcpu
+from rmm.abi import rmi
+from rmm.abi.bits import REC_ENTER_FLAGS
+from rmm.abi.structs import REC_ENTER, REC_EXIT
+from rmm.abi.values import ExitReason, PsciStatus, Ripas
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from machine.machine import Machine
+
+EMUL_MMIO = REC_ENTER_FLAGS.by_name["EMUL_MMIO"].mask
+INJECT_SEA = REC_ENTER_FLAGS.by_name["INJECT_SEA"].mask
+TRAP_WFI = REC_ENTER_FLAGS.by_name["TRAP_WFI"].mask
+RIPAS_RESPONSE = REC_ENTER_FLAGS.by_name["RIPAS_RESPONSE"].mask
+
+_EXIT = REC_ENTER.size
+_GPRS = REC_ENTER.offset("gprs")
+_GIC = REC_ENTER.offset("gicv3_hcr")
+_reason = REC_EXIT.unpacker("exit_reason")
+_sync = REC_EXIT.unpacker("esr", "far", "hpfar", "gprs")
+_gprs = REC_EXIT.unpacker("gprs")
+_gic = REC_EXIT.unpacker("gicv3_hcr", "gicv3_lrs", "gicv3_misr", "gicv3_vmcr")
+_timers = REC_EXIT.unpacker("cntp_ctl", "cntp_cval", "cntv_ctl", "cntv_cval")
+_ripas = REC_EXIT.unpacker("ripas_base", "ripas_top", "ripas_value")
+_imm = REC_EXIT.unpacker("imm")
+
+EC_WFX, EC_SYSREG, EC_IABORT, EC_DABORT = 0x01, 0x18, 0x20, 0x24
+_ISV, _WNR = 1 << 24, 1 << 6
+_CPU_SUSPEND = frozenset({0x8400_0001, 0xC400_0001})
+_AFFINITY_INFO = frozenset({0x8400_0004, 0xC400_0004})
+_CPU_OFF, _SYSTEM_OFF, _SYSTEM_RESET = 0x8400_0002, 0x8400_0008, 0x8400_0009
+
+# One fault at one address so often in a row, and nothing that the host can do about it
+_STUCK = 16
+
+HC_YIELD = HOST_CALLS["YIELD"][0]
+
+
+class PsciRequest(NamedTuple):
+    """A PSCI call that waits for `Vmm.psci_complete` (psci="manual")."""
+
+    vcpu: Vcpu
+    function: int
+    target: int
+
+
+class Interrupts(Protocol):
+    """The realm's interrupt controller, as its host emulates it (machine.vmm.vgic)."""
+
+    def fill(self, vcpu: int) -> tuple[int, Sequence[int]]: ...
+    def fold(self, vcpu: int, hcr: int, lrs: tuple[int, ...], misr: int, vmcr: int) -> None: ...
+    def pending(self, vcpu: int) -> bool: ...
+    def timers(self, vcpu: int, cntp_ctl: int, cntv_ctl: int) -> None: ...
+    def sysreg(self, vcpu: int, esr: int, value: int) -> bool: ...
+
+
+class Runner:
+    """Runs one active realm's vCPUs in turns on the machine's first PE.
+
+    devices: by IPA without the shared bit.  console: where host calls print.  psci: "auto" answers CPU_ON with
+    SUCCESS, "manual" makes `run` return the request.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        vmm: Vmm,
+        *,
+        devices: Bus | None = None,
+        interrupts: Interrupts | None = None,
+        console: Callable[[bytes], None],
+        psci: str = "auto",
+    ) -> None:
+        vmm.require_active("run")
+        self.machine = machine
+        self.vmm = vmm
+        self.devices = devices or Bus()
+        self.interrupts = interrupts
+        self.psci = psci
+        self._host_calls = HostCalls(vmm, console, lambda ipa: self._stuck[1] if self._stuck[0] == ipa else 0)
+        self._memory: RealmMemory = vmm.memory
+        self._shared_bit = vmm.options.shared_bit
+        self._gic_written: dict[int, tuple[int, Sequence[int]]] = {}
+        self._stuck: tuple[int, int] = (0, 0)
+        self._answers: dict[int, Callable[[Vcpu, bytes], bool]] = {
+            ExitReason.SYNC: self._sync_exit,
+            ExitReason.IRQ: self._interrupted,
+            ExitReason.FIQ: self._interrupted,
+            ExitReason.PSCI: self._psci_exit,
+            ExitReason.RIPAS_CHANGE: self._ripas_exit,
+            ExitReason.HOST_CALL: self._host_call,
+            ExitReason.SERROR: self._serror,
+        }
+        self.request: PsciRequest | None = None
+        self.mmio = self.faults = self.ripas_changes = 0
+
+    # The loop
+
+    def run(self) -> PsciRequest:
+        """Until the realm ends (End is raised) or, with psci="manual", asks for PSCI_COMPLETE."""
+        vcpus = self.vmm.vcpus
+        while True:
+            idle = True
+            for vcpu in vcpus:
+                if not vcpu.on or vcpu.request is not None or (vcpu.waiting and not self._wakes(vcpu)):
+                    continue
+                idle = vcpu.waiting = False
+                self._turn(vcpu)
+                if self.request is not None:
+                    request, self.request = self.request, None
+                    return request
+            if idle:
+                self._idle()
+
+    def _wakes(self, vcpu: Vcpu) -> bool:
+        return self.interrupts is not None and self.interrupts.pending(vcpu.index)
+
+    def _idle(self) -> None:
+        """Every vCPU waits: time goes on to what wakes one of them."""
+        if not self.machine.skip_time():
+            names = ", ".join(f"vCPU {v.index}" for v in self.vmm.vcpus if v.on) or "no vCPU is on"
+            raise End(STUCK, f"realm `{self.vmm.name}`: {names}: WFI and no interrupt can come")
+
+    def _turn(self, vcpu: Vcpu) -> None:
+        """Runs a vCPU until it waits, is off, or its turn is over."""
+        machine = self.machine
+        alone = sum(v.on and not v.waiting for v in self.vmm.vcpus) == 1
+        trap = 0 if len(self.vmm.vcpus) == 1 else TRAP_WFI
+        machine.begin_slice(alone=alone)
+        if vcpu.entry is not None:
+            if self._wakes(vcpu):
+                machine.pe.kicked = True
+            result: tuple[int, ...] = machine.rmm.resume(vcpu.entry)
+        else:
+            result = self._enter(vcpu, trap)
+        while True:
+            if not result:
+                vcpu.entry = machine.rmm.paused or vcpu.entry
+                machine.rmm.paused = None
+                vcpu.waiting = machine.pe.waiting
+                machine.pe.waiting = False
+                return
+            vcpu.entry = None
+            if result[0]:
+                raise End(UNHANDLED, f"the host's REC_ENTER failed: {self.vmm.door.explain()}")
+            if not self._answer(vcpu):
+                return
+            result = self._enter(vcpu, trap)
+
+    def _enter(self, vcpu: Vcpu, flags: int) -> tuple[int, ...]:
+        door, run = self.vmm.door, vcpu.run
+        vcpu.flags |= flags
+        vcpu.entries += 1
+        if self.interrupts is not None:
+            gic = self.interrupts.fill(vcpu.index)
+            if gic is not self._gic_written.get(vcpu.index):
+                hcr, lrs = gic
+                door.write(run + _GIC, b"".join(word.to_bytes(8, "little") for word in (hcr, *lrs)))
+                self._gic_written[vcpu.index] = gic
+        door.write(run, vcpu.flags.to_bytes(8, "little"))
+        vcpu.flags = 0
+        return door.smc(rmi.REC_ENTER.fid, vcpu.rec, run)
+
+    def _answer(self, vcpu: Vcpu) -> bool:
+        """Answers an exit; False when the vCPU does not go on now."""
+        data = self.vmm.door.read(vcpu.run + _EXIT, REC_EXIT.size)
+        if self.interrupts is not None:
+            hcr, *lrs, misr, vmcr = _gic(data)
+            self.interrupts.fold(vcpu.index, hcr, tuple(lrs), misr, vmcr)
+            cntp_ctl, _, cntv_ctl, _ = _timers(data)
+            self.interrupts.timers(vcpu.index, cntp_ctl, cntv_ctl)
+        return self._answers[_reason(data)[0]](vcpu, data)
+
+    def _interrupted(self, vcpu: Vcpu, data: bytes) -> bool:
+        return True
+
+    def _serror(self, vcpu: Vcpu, data: bytes) -> bool:
+        raise End(UNHANDLED, f"realm `{self.vmm.name}`: SError in vCPU {vcpu.index}")
+
+    # Synchronous exceptions
+
+    def _sync_exit(self, vcpu: Vcpu, data: bytes) -> bool:
+        esr, far, hpfar, *gprs = _sync(data)
+        ec = esr >> 26
+        if ec in (EC_DABORT, EC_IABORT):
+            ipa = (hpfar & ~0xF) << 8
+            if ipa & self._shared_bit:
+                return self._unprotected(vcpu, esr, ipa, far & 0xFFF, gprs[0])
+            return self._protected(vcpu, esr, ipa)
+        if ec == EC_WFX:
+            vcpu.waiting = True
+            return False
+        if ec == EC_SYSREG and self.interrupts is not None and self.interrupts.sysreg(vcpu.index, esr, gprs[0]):
+            return True
+        raise End(UNHANDLED, f"realm `{self.vmm.name}`: vCPU {vcpu.index} left with ESR {esr:#x}")
+
+    def _protected(self, vcpu: Vcpu, esr: int, ipa: int) -> bool:
+        i = self._memory.index(ipa)
+        if i is None or self._memory.pages[i] & STATE in (DATA, EMPTY):
+            return self._cannot_mend(vcpu, ipa)
+        self.faults += 1
+        self._memory.fault_in(i)
+        return True
+
+    def _cannot_mend(self, vcpu: Vcpu, ipa: int) -> bool:
+        """Another vCPU may change the RIPAS; for ever is too long."""
+        at, times = self._stuck
+        self._stuck = (ipa, times + 1 if at == ipa else 1)
+        if self._stuck[1] >= _STUCK and not any(other.on and other is not vcpu for other in self.vmm.vcpus):
+            raise End(STUCK, f"vCPU {vcpu.index} of realm `{self.vmm.name}` faults for ever at IPA {ipa:#x}")
+        return False
+
+    def _unprotected(self, vcpu: Vcpu, esr: int, ipa: int, offset: int, value: int) -> bool:
+        hit = self.devices.find((ipa & ~self._shared_bit) + offset)
+        if hit is not None and esr & _ISV:
+            self.mmio += 1
+            device, at = hit
+            size = 1 << (esr >> 22 & 3)
+            vcpu.flags = EMUL_MMIO
+            if esr & _WNR:
+                device.write(at, size, value)
+            else:
+                self.vmm.door.write(vcpu.run + _GPRS, device.read(at, size).to_bytes(8, "little"))
+            return True
+        i = self._memory.index(ipa)
+        if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY):
+            self.faults += 1
+            self._memory.map(i)
+            return True
+        why = "an access that cannot be emulated" if hit is not None else "nothing is there"
+        self.machine.calls.event("vmm_abort", f"IPA {ipa + offset:#x}: {why}: the realm gets an external abort")
+        vcpu.flags = INJECT_SEA
+        return True
+
+    # PSCI
+
+    def _psci_exit(self, vcpu: Vcpu, data: bytes) -> bool:
+        function, target, *_ = _gprs(data)
+        vmm = self.vmm
+        if function == _CPU_OFF:
+            vcpu.on = False
+            return False
+        if function in CPU_ON or function in _AFFINITY_INFO:
+            vcpu.request = (function, target)
+            if self.psci == "manual":
+                self.request = PsciRequest(vcpu, function, target)
+                return False
+            vmm.psci_complete(vcpu, target, PsciStatus.SUCCESS)
+            return True
+        if function in _CPU_SUSPEND:
+            vcpu.waiting = True
+            return False
+        if function in (_SYSTEM_OFF, _SYSTEM_RESET):
+            what = "is off" if function == _SYSTEM_OFF else "asks for a reset: a realm cannot be reset"
+            raise End(GUEST_EXIT, f"realm `{vmm.name}` {what}", code=0)
+        raise End(UNHANDLED, f"realm `{vmm.name}`: PSCI function {function:#x}")
+
+    # RIPAS
+
+    def _ripas_exit(self, vcpu: Vcpu, data: bytes) -> bool:
+        base, top, ripas = _ripas(data)
+        memory = self._memory
+        self.ripas_changes += 1
+        if ripas == Ripas.RAM and (base < memory.base or top > memory.end):
+            vcpu.flags = RIPAS_RESPONSE  # there is nothing that could be put there
+            return True
+        while base < top:
+            status, done, *_ = memory.set_ripas(vcpu.rec, base, top)
+            if status:
+                vcpu.flags = RIPAS_RESPONSE
+                break
+            self._changed(max(base, memory.base), min(done, memory.end), ripas)
+            base = done
+        return True
+
+    def _changed(self, base: int, top: int, ripas: int) -> None:
+        memory = self._memory
+        first = (base - memory.base) >> 12
+        for i in range(first, first + max(top - base, 0) // 4096):
+            if ripas == Ripas.EMPTY:
+                memory.reclaim(i)
+            else:
+                memory.take_back(i)
+
+    def _host_call(self, vcpu: Vcpu, data: bytes) -> bool:
+        (imm,) = _imm(data)
+        gprs = list(_gprs(data))
+        self._host_calls.answer(imm, gprs)
+        self.vmm.door.write(vcpu.run + _GPRS, b"".join(word.to_bytes(8, "little") for word in gprs))
+        return bool(imm != HC_YIELD)
