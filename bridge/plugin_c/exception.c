@@ -176,6 +176,16 @@ static unsigned gpf_target(struct cca_core *c, unsigned el)
     return el < 2 && (cca_hcr(c) & HCR_GPF) ? 2 : cca_own_target(c, el);
 }
 
+/* SCTLR_ELx.EE and E0E: the order of data in memory; the bus has the value. */
+static uint64_t in_order(struct cca_core *c, uint64_t value, unsigned sas)
+{
+    unsigned el = current_el(c);
+    bool el2 = el == 2 || (el == 0 && c->host);
+    uint64_t sctlr = engine_sysreg(c->e, CCA_SYSREG(3, el2 ? 4 : 0, 1, 0, 0));
+    if (!((sctlr >> (el == 0 ? 24 : 25)) & 1)) return value;
+    return __builtin_bswap64(value) >> (64 - (8u << sas));
+}
+
 static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decoded, unsigned el, uint64_t pc,
                        uint32_t insn, uint64_t far)
 {
@@ -201,7 +211,7 @@ static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decode
     c->mmio = *d;
     x->size = 1u << d->sas;
     x->is_write = d->write;
-    x->value = d->write ? engine_x(c->e, d->srt) & width_mask(d->sas) : 0;
+    x->value = d->write ? in_order(c, engine_x(c->e, d->srt) & width_mask(d->sas), d->sas) : 0;
     cca_leave(c, CCA_EXIT_MMIO);
 }
 
@@ -279,7 +289,7 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value)
 {
     const struct cca_ldst *d = &c->mmio;
     if (!d->write && !d->prefetch && d->srt != 31) {
-        uint64_t v = value & width_mask(d->sas);
+        uint64_t v = in_order(c, value & width_mask(d->sas), d->sas);
         if (d->sse && d->sas < 3) {
             unsigned bits = 8u << d->sas;
             v = (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));

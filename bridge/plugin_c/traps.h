@@ -13,6 +13,7 @@
 #define HCR_TIDCP (1ull << 20)
 #define HCR_TWE (1ull << 14)
 #define HCR_TGE (1ull << 27)
+#define HCR_RW (1ull << 31)
 #define HCR_E2H (1ull << 34)
 #define HCR_TERR (1ull << 36)
 #define HCR_TEA (1ull << 37)

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.core import sysreg
-from tests.bridge.boards import CODE, DATA, DRAM, DRAM_SIZE, Bench
-from tests.bridge.guests import E2H, HCR_EL2, ISB, LDR_X0_X1, RW, STR_X0_X1, TGE, Guest
+from bridge.exits import Reason
+from bridge.plugin import lib
+from tests.bridge.boards import CODE, DATA, DRAM, DRAM_SIZE, UART, Bench
+from tests.bridge.guests import E2H, HCR_EL2, ISB, LDR_X0_X1, RW, STR_W0_X1, STR_X0_X1, TGE, Guest
 
 S1 = DRAM + 0x80_0000
 AF, RO, NG, NEXT = 1 << 10, 1 << 7, 1 << 11, 3
@@ -174,3 +176,19 @@ def test_guest_exceptions__keep_uao_and_ssbs_in_spsr(bench: Bench) -> None:
         assert guest.spsr(el) == before
         assert guest.core.pstate >> 12 & 1 == expected
         assert guest.core.pstate >> 23 & 1 == 0
+
+
+@pytest.mark.parametrize("el", [1, 2])
+def test_ee__swaps_data_in_memory_and_at_devices(bench: Bench, el: int) -> None:
+    guest = Guest(bench, hcr=0)
+    guest.core.set_sysreg(REGISTERS[el][4], 0x30C5_0830 | 1 << 25)
+    bench.memory.write64(DATA, 0x1122_3344_5566_7788)
+    guest.run([LDR_X0_X1], el=el, x=[0, DATA])
+    assert guest.core.get_x(0, 1) == [0x8877_6655_4433_2211]
+    assert guest.run([STR_W0_X1], el=el, x=[0x0102_0304, UART]) is Reason.MMIO
+    assert guest.core.exit.value == 0x0403_0201
+    lib.cca_mmio_done(guest.core.handle, 0)
+    assert guest.run([0x79400020], el=el, x=[0, UART]) is Reason.MMIO  # ldrh w0, [x1]
+    lib.cca_mmio_done(guest.core.handle, 0x1234)
+    guest.core.run(100)
+    assert guest.core.get_x(0, 1) == [0x3412]
