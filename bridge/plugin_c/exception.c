@@ -54,10 +54,10 @@ void cca_leave(struct cca_core *c, enum cca_reason reason)
 bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn)
 {
     if (va & 3) return false;
+    cca_refresh_mmu(c); /* which forgets the page where a translation register was written */
     if (c->fetch_page == NULL || c->fetch_va != (va & ~0xFFFull) || c->fetch_el != el) {
         struct cca_xlate x;
         struct cca_fault f;
-        cca_refresh_mmu(c);
         if (!cca_translate(&c->m->mem, &c->mmu, va & ~0xFFFull, CCA_FETCH, el, false, CCA_AT_NO_UPDATE, &x, &f))
             return false;
         uint8_t *host = cca_ram(&c->m->mem, x.pa, 4096);
