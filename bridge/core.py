@@ -127,6 +127,7 @@ class Core:
         pmu: int | None = None,
         pmu_trapped: bool = False,
         tcg_megabytes: int = 64,
+        pe: int = 0,
     ) -> None:
         config = ffi.new("struct cca_core_config *")
         config.pas = pas
@@ -147,6 +148,7 @@ class Core:
         elif pmu_trapped:
             config.pmu = lib.CCA_PMU_TRAPPED
         config.tcg_megabytes = tcg_megabytes
+        config.pe = pe
         self.board = board
         self.name = name
         self.pas = pas

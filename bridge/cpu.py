@@ -62,10 +62,12 @@ def _set(value: int, low: int, field: int) -> int:
     return value & ~(0xF << low) | field << low
 
 
-def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int) -> dict[str, int]:
+def id_registers(
+    engine: Callable[[int], int], features: Features, pa_bits: int, *, gic: bool = False
+) -> dict[str, int]:
     """Values of the ID registers by name; a register that is not in the result reads as zero.
 
-    engine: the engine's own value of an encoding.
+    engine: the engine's own value of an encoding.  gic: the machine has a GICv3 with system registers.
     """
     values = {name: engine(encoding) for name, encoding in ID_REGISTERS.items()}
 
@@ -76,6 +78,8 @@ def id_registers(engine: Callable[[int], int], features: Features, pa_bits: int)
         pfr0 = _set(_set(pfr0, 16, 0), 20, 0)
     for low in (24, 28, 36, 40, 44, 48, 56, 60):  # GIC, RAS, SEL2, MPAM, AMU, DIT, CSV2, CSV3
         pfr0 = _set(pfr0, low, 0)
+    if gic:
+        pfr0 = _set(pfr0, 24, 1)
     if not features.sve:
         pfr0 = _set(pfr0, 32, 0)
     values["ID_AA64PFR0_EL1"] = _set(pfr0, 52, 1)  # RME: the granule protection check is ours

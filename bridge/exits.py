@@ -29,6 +29,8 @@ class Reason(IntEnum):
     LIMIT = lib.CCA_EXIT_LIMIT
     UNDEF_EL2 = lib.CCA_EXIT_UNDEF_EL2
     ABORTED = lib.CCA_EXIT_ABORTED
+    FIQ = lib.CCA_EXIT_FIQ
+    IRQ = lib.CCA_EXIT_IRQ
 
 
 class EventKind(IntEnum):
@@ -37,3 +39,4 @@ class EventKind(IntEnum):
     UNKNOWN_SYSREG = lib.CCA_EVENT_UNKNOWN_SYSREG
     EXCEPTION = lib.CCA_EVENT_EXCEPTION
     GPF = lib.CCA_EVENT_GPF
+    INTERRUPT = lib.CCA_EVENT_INTERRUPT

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # How far a context runs before Python looks at signals and wall time; no guest can see it.
 SLICE = 20_000_000
+# The same while somebody may type: a guest that polls its UART stops at every few instructions.
+LIVE_SLICE = 100_000
 HAFDBS = {"none": 0, "af": 1, "dirty": 2}
 
 
@@ -201,7 +203,8 @@ class Machine:
         self.poll()
         self.attached.poll()
         self.alarms.run_due()
-        self.turn_end = self.board.insns + (SLICE if alone else self.config.cpu.quantum)
+        slice_ = LIVE_SLICE if self.attached.endpoints.live else SLICE
+        self.turn_end = self.board.insns + (slice_ if alone else self.config.cpu.quantum)
         self.board.end_turn_at(self.turn_end)
         self.bound_turn()
 

@@ -128,7 +128,8 @@ def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
         name = machine.running.name if machine.running is not None else "the host"
         progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {name}")
 
-    machine.poll = beat
+    if machine.config.console is None:  # else the terminal is the guest's
+        machine.poll = beat
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None
     try:
         if timeout:

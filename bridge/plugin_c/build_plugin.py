@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Builds `bridge._plugin`, the cffi API-mode extension around the plugin's C files.
 
-The declarations that Python sees are cut from cca.h, so that each is written once.
+The declarations that Python sees are cut from cca.h and gic.h, so that each is written once.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ SOURCES = (
     "translate_s2.c",
     "gpc.c",
     "decode.c",
+    "interrupt.c",
+    "gic.c",
+    "gic_dist.c",
+    "gic_redist.c",
+    "gic_cpu.c",
+    "gic_virt.c",
     "bind_unicorn.c",
 )
 
@@ -44,8 +50,8 @@ def unicorn_directory() -> Path:
 
 
 def declarations() -> str:
-    text = (HERE / "cca.h").read_text(encoding="utf-8")
-    return text.split("/* cffi: begin */")[1].split("/* cffi: end */")[0]
+    texts = [(HERE / name).read_text(encoding="utf-8") for name in ("gic.h", "cca.h")]
+    return "".join(text.split("/* cffi: begin */")[1].split("/* cffi: end */")[0] for text in texts)
 
 
 def header_directories() -> list[str]:

@@ -8,7 +8,7 @@
 #ifndef CCA_H
 #define CCA_H
 
-#include "cca_types.h"
+#include "gic.h"
 
 /* cffi: begin */
 enum cca_reason {
@@ -31,12 +31,15 @@ enum cca_reason {
     CCA_EXIT_LIMIT = 16,      /* the machine's instruction limit is reached */
     CCA_EXIT_UNDEF_EL2 = 17,  /* trapped SVE/SME/FP access from a realm (esr) */
     CCA_EXIT_ABORTED = 18,    /* the engine gave up on an instruction: this core can only be read from now on */
+    CCA_EXIT_FIQ = 19,        /* a Secure interrupt is for EL3: Group 0, or Secure Group 1 in another state */
+    CCA_EXIT_IRQ = 20,        /* a Normal-world interrupt ends a realm's run, or wants EL3 while Secure code runs */
 };
 
 enum cca_event_kind {
     CCA_EVENT_UNKNOWN_SYSREG = 1, /* a = encoding op0:op1:CRn:CRm:op2 (16 bits), b = 1 for a read */
     CCA_EVENT_EXCEPTION = 2,      /* a = esr, b = far; el = target */
     CCA_EVENT_GPF = 3,            /* a = pa, b = va */
+    CCA_EVENT_INTERRUPT = 4,      /* a = vector: 0x80 IRQ, 0x100 FIQ, 0x180 SError; el = target */
 };
 
 struct cca_event {
@@ -81,6 +84,7 @@ struct cca_core_config {
     uint32_t irq_exits;       /* asserted timers end a run (CCA_EXIT_TIMER) */
     uint32_t pmu;             /* enum cca_pmu_offer */
     uint32_t pmu_counters;    /* event counters, 0 to 31 */
+    uint32_t pe;              /* index of its PE: 0 to 7 */
 };
 
 typedef struct cca_machine cca_machine;
@@ -143,6 +147,38 @@ void cca_get_timers(cca_core *c, uint64_t *out);
 int cca_timers_asserted(cca_core *c);
 /* RmiPmuOverflowStatus: an enabled counter has overflowed and its interrupt is enabled (rmm-abi.md 7.4). */
 int cca_pmu_overflow(cca_core *c);
+
+/* A GICv3; before any core. -1: a configuration that cannot be, or no memory. */
+int cca_machine_add_gic(cca_machine *m, const struct gic_config *config);
+/* What EL3 firmware leaves: all interrupts Non-secure Group 1, the Secure groups enabled. */
+void cca_gic_handoff(cca_machine *m);
+/* A PE comes up as EL3 firmware leaves its CPU interface, or goes down (GICR_WAKER); -1: no such PE. */
+int cca_gic_power(cca_machine *m, uint32_t pe, int on);
+void cca_gic_reset(cca_machine *m);
+/* A device's wire to an SPI; to a PPI of one PE. -1 where there is none such. */
+int cca_gic_set_line(cca_machine *m, uint32_t intid, int level);
+int cca_gic_set_ppi(cca_machine *m, uint32_t pe, uint32_t intid, int level);
+/* The registers as EL3 or a debugger reaches them: a frame's by PA, ICC_* of a PE by encoding. -1: no such. */
+int cca_gic_access(cca_machine *m, uint64_t pa, uint32_t size, int secure, int is_write, uint64_t *value);
+int cca_gic_root(cca_machine *m, uint32_t pe, uint32_t encoding, int is_write, uint64_t *value);
+int cca_gic_inspect(cca_machine *m, uint32_t pe, uint32_t intid, struct gic_irq *out);
+/* A context's virtual interface. Out: ICH_HCR (with EOIcount), MISR, VMCR, LR0..15, AP0R0, AP1R0: 21 values. */
+void cca_gic_load(cca_core *c, uint64_t hcr, uint32_t count, const uint64_t *lrs);
+void cca_gic_save(cca_core *c, uint64_t *out);
+/* Whether its own ICC_* accesses may have changed that since the last call. */
+int cca_gic_touched(cca_core *c);
+/* What is signalled to a context, masked or not, as of now: bit 0 IRQ, bit 1 FIQ, bit 2 SError. */
+int cca_irq_lines(cca_core *c);
+/* The instruction count at which a timer next changes that; UINT64_MAX for never. */
+uint64_t cca_wake_at(cca_core *c);
+/* Whether WFI moves time on to the next timer by itself (as it does unless told otherwise), or leaves. */
+void cca_set_solo(cca_core *c, int on);
+/* The PE that a realm's or the Secure context is on from now on; -1: no such PE, or a context bound to its own. */
+int cca_set_pe(cca_core *c, uint32_t pe);
+/* SCR_EL3.FIQ = 0 while this Secure context runs: FIQs are its own. */
+void cca_set_fiq_to_el1(cca_core *c, int on);
+/* A physical SError with this ISS. */
+void cca_pend_serror(cca_core *c, uint32_t iss);
 uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
 void cca_trace(cca_core *c, int on);
 uint64_t cca_core_insns(cca_core *c);

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* encoding of a system register: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0] */
+#define CCA_SYSREG(op0, op1, crn, crm, op2) \
+    ((uint32_t)(((op0) << 14) | ((op1) << 11) | ((crn) << 7) | ((crm) << 3) | (op2)))
+
 /* Physical address spaces, numbered as the GPT encodes them (rmm-abi.md 13.5). */
 enum cca_pas {
     CCA_PAS_SECURE = 0x8,

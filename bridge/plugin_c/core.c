@@ -23,6 +23,7 @@ void cca_machine_free(cca_machine *m)
     if (m == NULL) return;
     while (m->ncores) cca_core_free(m->cores[m->ncores - 1]);
     free(m->mem.regions);
+    free(m->gic);
     free(m);
 }
 
@@ -99,6 +100,11 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     c->mmu_dirty = true;
     c->rng = config->seed;
     c->loop_insns = CCA_NEVER;
+    c->solo = true;
+    if (config->pe >= (m->gic ? m->gic->config.npes : GIC_MAX_PES)) {
+        snprintf(c->error, sizeof c->error, "there is no PE of index %u", config->pe);
+        return c;
+    }
     if (m->ncores == CCA_MAX_CORES) {
         snprintf(c->error, sizeof c->error, "more than %d execution contexts", CCA_MAX_CORES);
         return c;
@@ -125,6 +131,8 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     engine_set_pstate(c->e, config->el == 2 ? 0x3C9 : 0x3C5);
     cca_pmu_reset(c);
     m->cores[m->ncores++] = c;
+    if (config->pas == CCA_PAS_NS) m->pes[config->pe].normal = c;
+    if (config->pas == CCA_PAS_SECURE) m->pes[config->pe].secure = c;
     return c;
 }
 
@@ -136,6 +144,7 @@ void cca_core_free(cca_core *c)
         if (m->cores[i] != c) continue;
         memmove(m->cores + i, m->cores + i + 1, (m->ncores - i - 1) * sizeof m->cores[0]);
         m->ncores--;
+        cca_drop_lines(c);
         break;
     }
     engine_close(c->e);
@@ -152,29 +161,59 @@ const char *cca_core_error(cca_core *c)
     return c->error;
 }
 
-void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
+/* What is not over at a deadline but must be looked at before each block. */
+bool cca_each_block(const struct cca_core *c)
 {
-    cca_machine *m = c->m;
-    if (m->insns >= c->block_deadline && !cca_pmu_block(c)) { /* stops before this block: it is not counted */
-        c->block_insns = 0;
-        engine_stop(c->e);
-        return;
-    }
-    if (c->watch && cca_watch_block(c, pc, bytes)) return;
+    return c->polling || c->irq_stale || c->pmu.by_el || c->watch || !c->solo;
+}
+
+static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
+{
     uint32_t n = bytes >> 2;
     c->block_pc = pc;
     c->block_insns = n;
-    m->insns += n;
+    c->m->insns += n;
     c->own_insns += n;
+}
+
+/* WFE and YIELD end a block; while others want to run, they end the turn too. */
+static bool gives_way(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    uint32_t insn;
+    return cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn) &&
+           (insn == INSN_WFE || insn == INSN_YIELD);
+}
+
+/* Apart, and called last, so that cca_on_block has no registers to save. */
+static __attribute__((noinline)) void look_closer(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    if (c->pmu.by_el) cca_pmu_block(c);
+    if (cca_poll(c)) {
+        if (c->watch && cca_watch_block(c, pc, bytes)) return;
+        count_block(c, pc, bytes);
+        if (!c->solo && gives_way(c, pc, bytes)) c->slice_end = c->due = c->m->insns;
+        return;
+    }
+    c->block_insns = 0; /* stops before this block: it is not counted */
+    c->stopped = true;
+    engine_stop(c->e);
+}
+
+void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes)
+{
+    if (__builtin_expect(c->m->insns >= c->deadline, 0)) look_closer(c, pc, bytes);
+    else count_block(c, pc, bytes);
 }
 
 static void waits(cca_core *c)
 {
+    cca_update_deadline(c);
+    if (c->m->insns >= c->due) return; /* what it waits for is there */
     if (c->trap_wfi) {
         engine_set_pc(c->e, engine_pc(c->e) - 4);
         c->exit.esr = (1ull << 26) | (1ull << 25) | (1ull << 24) | (0xEull << 20);
         cca_leave(c, CCA_EXIT_WFX_TRAP);
-    } else if (!cca_skip_to_timer(c)) {
+    } else if (!(c->m->gic ? cca_sleep(c) : cca_skip_to_timer(c))) {
         cca_leave(c, CCA_EXIT_WFI);
     }
 }
@@ -209,13 +248,19 @@ int cca_run(cca_core *c, uint64_t slice)
     while (x->reason == CCA_EXIT_NONE) {
         int error = 0;
         if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);
+        if (m->gic || c->serror || c->vserror) {
+            cca_irq_enter(c);
+            cca_take_interrupts(c);
+            if (x->reason != CCA_EXIT_NONE) break;
+        }
         cca_update_deadline(c);
-        if (m->insns >= c->deadline) {
+        if (m->insns >= c->due) {
             deadline_reached(c);
             if (x->reason != CCA_EXIT_NONE) break;
             cca_update_deadline(c);
         }
         c->fault_pending = false;
+        c->stopped = false;
         c->block_insns = 0;
         enum cca_stop stop = engine_run(c->e, engine_pc(c->e), &error);
         if (c->watchpoint_pass) {
@@ -241,7 +286,7 @@ int cca_run(cca_core *c, uint64_t slice)
         default:
             /* left by an exit, at the deadline or for maintenance; else nobody asked, and it is WFI */
             if (c->found) cca_watch_stopped(c);
-            else if (x->reason == CCA_EXIT_NONE && m->insns < c->deadline && !c->ndrop && !c->drop_all_pending) waits(c);
+            else if (x->reason == CCA_EXIT_NONE && !c->stopped && !c->ndrop && !c->drop_all_pending) waits(c);
             break;
         }
         c->block_insns = 0;
@@ -311,8 +356,8 @@ int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
     value = cca_keep(c, encoding & 0xFFFF, value);
     c->mmu_dirty = true;
     c->flush_pending = true;
-    c->watch |= WATCH_STALE;
     c->watchpoints_stale = true;
+    cca_watch_stale(c);
     if (cca_pmu_poke(c, encoding & 0xFFFF, value)) return 0;
     return engine_set_sysreg(c->e, encoding & 0xFFFF, value) ? 0 : -1;
 }
@@ -336,6 +381,25 @@ void cca_trap_wfi(cca_core *c, int on)
 void cca_mmio_done(cca_core *c, uint64_t value)
 {
     cca_finish_mmio(c, value);
+}
+
+void cca_set_solo(cca_core *c, int on)
+{
+    c->solo = on != 0;
+}
+
+int cca_set_pe(cca_core *c, uint32_t pe)
+{
+    cca_machine *m = c->m;
+    if (pe >= GIC_MAX_PES || (m->gic && pe >= m->gic->config.npes)) return -1;
+    if (c->cfg.pas == CCA_PAS_NS) return pe == c->cfg.pe ? 0 : -1;
+    if (c->cfg.pas == CCA_PAS_SECURE && pe != c->cfg.pe) {
+        cca_drop_lines(c);
+        m->pes[pe].secure = c;
+        m->pes[pe].edge = 0;
+    }
+    c->cfg.pe = pe;
+    return 0;
 }
 
 void cca_flush(cca_core *c)

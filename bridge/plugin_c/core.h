@@ -4,6 +4,7 @@
 #define CCA_CORE_H
 
 #include "engine.h"
+#include "gic.h"
 
 enum {
     CCA_MAX_CORES = 1024,
@@ -14,6 +15,12 @@ enum {
 
 #define CCA_NEVER UINT64_MAX
 
+/* A PE's contexts whose timers drive its redistributor's lines, and the m->insns at which the next line rises. */
+struct cca_pe {
+    struct cca_core *normal, *secure;
+    uint64_t edge;
+};
+
 struct cca_machine {
     struct cca_mem mem;
     uint64_t insns;              /* retired instructions: the machine's only clock */
@@ -22,6 +29,8 @@ struct cca_machine {
     uint64_t turn_end;           /* the running PE's turn is over when insns reaches it */
     struct cca_core *cores[CCA_MAX_CORES];
     size_t ncores;
+    struct gic *gic;             /* NULL: none */
+    struct cca_pe pes[GIC_MAX_PES];
 };
 
 /* Which physical pages a core may hold something of (translations or code); hashed, so it errs on yes. */
@@ -54,19 +63,20 @@ struct cca_pmu {
 };
 
 struct cca_core {
-    struct cca_machine *m;
+    struct cca_machine *m;       /* first what each block touches */
+    uint64_t deadline;           /* m->insns from which the block hook looks closer: `due`, or 0 while polling */
+    uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
+    uint64_t own_insns;
+    uint32_t block_insns;
+
+    bool stopped;                /* the block hook stopped the engine */
+    uint64_t due;                /* m->insns at which it does */
+    uint64_t slice_end;
     struct cca_engine *e;
     struct cca_core_config cfg;
     struct cca_exit exit;
     struct cca_mmu mmu;
     bool mmu_dirty;              /* a translation register was written since mmu was filled */
-
-    uint64_t deadline;           /* m->insns at which the block hook stops the engine */
-    uint64_t block_deadline;     /* the same, or 0 where the PMU must see each block */
-    uint64_t slice_end;
-    uint64_t block_pc;           /* the block being run, for time within a block and for giving time back */
-    uint32_t block_insns;
-    uint64_t own_insns;
 
     bool fault_pending;          /* set by the fill hook */
     bool fault_mmio;             /* translated, but no RAM there */
@@ -82,7 +92,7 @@ struct cca_core {
     bool looped;                 /* they are too many: the run ends, or the next one does at once */
 
     bool trap_wfi;
-    struct cca_timer cntp, cntv, cnthp, cnthv;
+    struct cca_timer cntp, cntv, cnthp, cnthv, cntps;
     uint64_t cntvoff;
     bool timer_seen[2];          /* asserted when last looked at: only a change ends a run */
     struct cca_pmu pmu;
@@ -103,6 +113,17 @@ struct cca_core {
     bool e2h, host;              /* HCR_EL2.E2H; E2H and TGE: EL0 is the host's */
     uint64_t cptr;               /* CPTR_EL2, while E2H: the engine has another format */
     uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
+    bool virt_touched;
+    struct gic_virt virt;        /* ICH_*: of this context's guests, or of a realm itself */
+    bool irq_stale;              /* what is signalled may have changed since it was last looked at */
+    bool polling;                /* something is signalled that could not be taken */
+    uint32_t polled_pstate;      /* ... with these masks, at this level */
+    unsigned vector;             /* of the interrupt being taken, 0 for synchronous exceptions */
+    bool solo;                   /* no other context can run: WFI moves time on by itself */
+    bool fiq_to_el1;             /* Secure: SCR_EL3.FIQ is clear */
+    bool serror, vserror;        /* pending; the virtual one is HCR_EL2.VSE */
+    uint32_t serror_iss;
+
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
 
@@ -123,6 +144,11 @@ struct cca_core {
     char error[160];
 };
 
+enum { INSN_WFE = 0xD503205F, INSN_YIELD = 0xD503203F };
+
+/* core.c */
+bool cca_each_block(const struct cca_core *c);
+
 /* time.c */
 uint64_t cca_now(struct cca_core *c);                 /* instructions, exact within the running block */
 uint64_t cca_now_ticks(struct cca_core *c);
@@ -130,6 +156,8 @@ uint64_t cca_ticks_at(const struct cca_machine *m, uint64_t insns);
 void cca_update_deadline(struct cca_core *c);
 bool cca_timer_fires(struct cca_core *c);
 bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t value, uint64_t *out);
+void cca_update_lines(struct cca_machine *m, unsigned pe, uint64_t insns); /* timers to PPIs, as of `insns` */
+void cca_drop_lines(struct cca_core *c);              /* a context goes, and its timers with it */
 bool cca_skip_to_timer(struct cca_core *c);           /* WFI: advance time to the next deadline */
 void cca_give_back(struct cca_core *c, uint64_t pc);  /* uncount what of the block did not run */
 
@@ -144,7 +172,7 @@ bool cca_pmu_peek(struct cca_core *c, uint32_t encoding, uint64_t *out);
 bool cca_pmu_poke(struct cca_core *c, uint32_t encoding, uint64_t value);
 bool cca_pmu_fires(struct cca_core *c);               /* asserted, and no run has ended for it */
 uint64_t cca_pmu_deadline(struct cca_core *c, uint64_t deadline);
-bool cca_pmu_block(struct cca_core *c);               /* at a block's start: whether it shall run */
+void cca_pmu_block(struct cca_core *c);               /* at a block's start, while what counts depends on the EL */
 
 /* exception.c */
 void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr, bool has_far, uint64_t far);
@@ -154,6 +182,18 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value);
 void cca_leave(struct cca_core *c, enum cca_reason reason);
 void cca_event_add(struct cca_core *c, uint32_t kind, uint32_t el, uint64_t pc, uint64_t a, uint64_t b);
 bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn);
+
+/* interrupt.c */
+bool cca_poll(struct cca_core *c);
+void cca_take_interrupts(struct cca_core *c);
+void cca_irq_changed(struct cca_core *c);
+void cca_irq_enter(struct cca_core *c);
+void cca_hcr_written(struct cca_core *c, uint64_t value);
+bool cca_sleep(struct cca_core *c);
+bool cca_gic_mmio(struct cca_core *c);
+bool cca_gic_traps(struct cca_core *c, unsigned el, uint32_t encoding, bool read);
+/* Answers MRS (read) and MSR of ICC_*, ICH_* and ISR_EL1; false where the engine is to raise the exception. */
+bool cca_gic_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out);
 
 /* maintenance.c */
 void cca_filter_add(struct cca_filter *f, uint64_t pa);

@@ -10,10 +10,6 @@
 
 struct cca_engine;
 
-/* encoding of a system register: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0] */
-#define CCA_SYSREG(op0, op1, crn, crm, op2) \
-    ((uint32_t)(((op0) << 14) | ((op1) << 11) | ((crn) << 7) | ((crm) << 3) | (op2)))
-
 enum cca_stop { CCA_STOP_ASKED, CCA_STOP_FAULT, CCA_STOP_ERROR, CCA_STOP_ABORTED, CCA_STOP_REACHED };
 
 enum cca_exception {

@@ -96,19 +96,20 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
         c->loop_count = 0;
     }
     if (c->watchpoint_pass) { /* it is for one access, which this exception is instead of */
-        c->deadline = 0;
+        c->stopped = true;
         engine_stop(c->e);
     }
-    if (pstate & PSTATE_IL) c->watch |= WATCH_STALE; /* SPSR.IL, which an ERET brings back */
+    if (pstate & PSTATE_IL) cca_watch_stale(c); /* SPSR.IL, which an ERET brings back */
     if (c->cnthctl_held) {
         c->cnthctl_held = false;
         engine_set_sysreg(c->e, CNTHCTL_EL2, c->cnthctl);
     }
-    cca_event_add(c, CCA_EVENT_EXCEPTION, target_el, elr, esr, has_far ? far : 0);
+    if (c->vector) cca_event_add(c, CCA_EVENT_INTERRUPT, target_el, elr, c->vector, 0);
+    else cca_event_add(c, CCA_EVENT_EXCEPTION, target_el, elr, esr, has_far ? far : 0);
     engine_set_exception_regs(c->e, target_el, elr, pstate, esr);
     if (has_far) engine_set_far(c->e, target_el, far);
     engine_set_pstate(c->e, next);
-    engine_set_pc(c->e, engine_vbar(c->e, target_el) + offset);
+    engine_set_pc(c->e, engine_vbar(c->e, target_el) + offset + c->vector);
 }
 
 void cca_take_undef(struct cca_core *c, uint64_t pc)
@@ -212,7 +213,7 @@ static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decode
     x->size = 1u << d->sas;
     x->is_write = d->write;
     x->value = d->write ? in_order(c, engine_x(c->e, d->srt) & width_mask(d->sas), d->sas) : 0;
-    cca_leave(c, CCA_EXIT_MMIO);
+    if (!cca_gic_mmio(c)) cca_leave(c, CCA_EXIT_MMIO);
 }
 
 /* The engine has stopped in front of an instruction whose access the fill hook refused. */
@@ -353,7 +354,12 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
     if (have && (insn & 0xFFC00000u) == 0xD5000000u && ((insn >> 19) & 3) != 0) {
         bool read = (insn >> 21) & 1;
         uint32_t encoding = (insn >> 5) & 0xFFFF;
-        if (el >= 1 && traps_to_el2(c, encoding, read)) {
+        bool gic = cca_gic_traps(c, el, encoding, read);
+        if (gic && !c->cfg.stage2) { /* the host's own EL1 */
+            cca_take(c, 2, pc, EC(0x18) | ESR_IL | sysreg_iss(insn), false, 0);
+            return;
+        }
+        if (el >= 1 && (gic || traps_to_el2(c, encoding, read))) {
             unsigned rt = insn & 31;
             c->exit.esr = EC(0x18) | ESR_IL | sysreg_iss(insn);
             c->exit.value = read ? 0 : engine_x(c->e, rt);
@@ -366,6 +372,7 @@ static void undefined(struct cca_core *c, uint64_t pc, unsigned el)
             syndrome = (uint32_t)(EC(0x18) | ESR_IL | sysreg_iss(insn));
             target = trap;
         }
+        if ((encoding & ~7u) == CCA_SYSREG(3, 7, 14, 2, 0)) syndrome = 0; /* CNTPS is UNDEFINED outside Secure EL1 */
         if (syndrome >> 26 == 0) cca_event_add(c, CCA_EVENT_UNKNOWN_SYSREG, el, pc, encoding, read);
     }
     if (syndrome >> 26 != 0 && c->cfg.stage2 && target == 2) {

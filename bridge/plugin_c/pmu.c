@@ -204,19 +204,15 @@ uint64_t cca_pmu_deadline(struct cca_core *c, uint64_t deadline)
     return deadline;
 }
 
-bool cca_pmu_block(struct cca_core *c)
+void cca_pmu_block(struct cca_core *c)
 {
     struct cca_pmu *p = &c->pmu;
+    unsigned el = current_el(c);
     c->block_insns = 0; /* the last block has run to its end */
-    if (p->by_el) {
-        unsigned el = current_el(c);
-        if (el != p->el) {
-            sync(c);
-            p->el = el;
-            cca_update_deadline(c);
-        }
-    }
-    return c->m->insns < c->deadline;
+    if (el == p->el) return;
+    sync(c);
+    p->el = el;
+    cca_update_deadline(c);
 }
 
 /* After a change: does what counts depend on the exception level (a freeze later on only ends that)? */

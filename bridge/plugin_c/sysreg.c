@@ -176,14 +176,14 @@ static bool before_write(struct cca_core *c, uint32_t encoding, uint64_t value)
     unsigned op1 = (encoding >> 11) & 7;
     if (is_translation_register(encoding)) {
         c->mmu_dirty = true;
-        if (encoding == CPACR_EL1 || encoding == CPTR_EL2) c->watch |= WATCH_STALE;
+        if (encoding == CPACR_EL1 || encoding == CPTR_EL2) cca_watch_stale(c);
     } else if ((op1 == 0 || op1 == 4) && (encoding & 0x7FF) == CCA_SYSREG(0, 0, 4, 0, 0)) {
         if (value & 0x10) { /* SPSR.M[4]: ERET would run AArch32, which this machine has not */
             c->exit.esr = value;
             cca_leave(c, CCA_EXIT_AARCH32);
             return false;
         }
-        if ((c->watch & WATCH_ILLEGAL) || cca_spsr_illegal(c, op1 == 4 ? 2 : 1, value)) c->watch |= WATCH_STALE;
+        if ((c->watch & WATCH_ILLEGAL) || cca_spsr_illegal(c, op1 == 4 ? 2 : 1, value)) cca_watch_stale(c);
     }
     return true;
 }
@@ -216,7 +216,8 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
 
     if (op0 == 1) return sys_operation(c, encoding, el, rt, value);
     if (op0 == 2 && !read && el >= 1 && is_watchpoint_register(encoding)) cca_watchpoints_written(c);
-    if (op0 != 3 || el < lowest_el(encoding)) return false;
+    bool secure_timer = c->cfg.pas == CCA_PAS_SECURE && (encoding & ~7u) == CCA_SYSREG(3, 7, 14, 2, 0);
+    if (op0 != 3 || el < (secure_timer ? 1 : lowest_el(encoding))) return false;
     if (c->e2h) {
         uint32_t to = cca_vhe_register(c, encoding, el);
         if (to != encoding) {
@@ -232,6 +233,10 @@ bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint6
     }
     uint64_t counted;
     if (cca_pmu_sysreg(c, encoding, el, read, value, &counted)) return answer(c, encoding, rt, read, counted);
+    if (crn == 12 || encoding == CCA_SYSREG(3, 0, 4, 6, 0)) { /* ICC_*, ICH_*, ISR_EL1; ICC_PMR_EL1 */
+        uint64_t out;
+        if (cca_gic_sysreg(c, encoding, el, read, value, &out)) return answer(c, encoding, rt, read, out);
+    }
     if (crn == 14) {
         uint64_t out = 0;
         if (el < 2 && !timer_open(c, encoding, el)) return false;

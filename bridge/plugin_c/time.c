@@ -56,6 +56,52 @@ static uint64_t next_change(const struct cca_core *c, const struct cca_timer *t,
     return insns_for(c->m, at);
 }
 
+/* The timers of one context that are wired to its PE's PPIs; EL3 firmware keeps the others of a Secure one. */
+static unsigned wired(struct cca_core *c, struct cca_timer **timers, uint64_t *offsets, unsigned *intids)
+{
+    if (c->cfg.pas == CCA_PAS_SECURE) {
+        timers[0] = &c->cntps, offsets[0] = 0, intids[0] = GIC_PPI_CNTPS;
+        return 1;
+    }
+    timers[0] = &c->cntp, offsets[0] = 0, intids[0] = GIC_PPI_CNTP;
+    timers[1] = &c->cntv, offsets[1] = c->cntvoff, intids[1] = GIC_PPI_CNTV;
+    timers[2] = &c->cnthp, offsets[2] = 0, intids[2] = GIC_PPI_CNTHP;
+    timers[3] = &c->cnthv, offsets[3] = 0, intids[3] = GIC_PPI_CNTHV;
+    return 4;
+}
+
+void cca_update_lines(struct cca_machine *m, unsigned pe, uint64_t insns)
+{
+    struct cca_core *contexts[2] = {m->pes[pe].normal, m->pes[pe].secure};
+    uint64_t ticks = cca_ticks_at(m, insns), edge = CCA_NEVER;
+    for (unsigned i = 0; i < 2; i++) {
+        struct cca_timer *timers[4];
+        uint64_t offsets[4];
+        unsigned intids[4], n = contexts[i] ? wired(contexts[i], timers, offsets, intids) : 0;
+        for (unsigned k = 0; k < n; k++) {
+            uint64_t next = next_change(contexts[i], timers[k], offsets[k], ticks);
+            if (next < edge) edge = next;
+            gic_set_line(m->gic, pe, intids[k], fires(timers[k], ticks - offsets[k]));
+        }
+    }
+    m->pes[pe].edge = edge;
+}
+
+void cca_drop_lines(struct cca_core *c)
+{
+    struct cca_machine *m = c->m;
+    struct cca_pe *pe = &m->pes[c->cfg.pe];
+    struct cca_timer *timers[4];
+    uint64_t offsets[4];
+    unsigned intids[4];
+    if (pe->normal != c && pe->secure != c) return;
+    for (unsigned n = m->gic ? wired(c, timers, offsets, intids) : 0; n > 0; n--)
+        gic_set_line(m->gic, c->cfg.pe, intids[n - 1], false);
+    if (pe->normal == c) pe->normal = NULL;
+    else pe->secure = NULL;
+    pe->edge = 0;
+}
+
 static uint64_t next_timer(struct cca_core *c)
 {
     uint64_t ticks = cca_ticks_at(c->m, c->m->insns);
@@ -83,15 +129,45 @@ void cca_update_deadline(struct cca_core *c)
         if (t < d) d = t;
         if (cca_timer_fires(c)) d = 0;
     }
-    c->deadline = cca_pmu_deadline(c, d);
-    c->block_deadline = c->pmu.by_el ? 0 : c->deadline;
+    if (c->m->gic && c->m->pes[c->cfg.pe].edge < d) d = c->m->pes[c->cfg.pe].edge;
+    c->due = cca_pmu_deadline(c, d);
+    c->deadline = cca_each_block(c) ? 0 : c->due;
+}
+
+/* A timer was written: its line may change at once. */
+static void timer_changed(struct cca_core *c)
+{
+    if (c->m->gic) {
+        cca_update_lines(c->m, c->cfg.pe, cca_now(c));
+        cca_irq_changed(c);
+    }
+    cca_update_deadline(c);
+}
+
+uint64_t cca_wake_at(cca_core *c)
+{
+    uint64_t at = CCA_NEVER;
+    if (c->m->gic) {
+        if (c->m->insns >= c->m->pes[c->cfg.pe].edge) cca_update_lines(c->m, c->cfg.pe, c->m->insns);
+        at = c->m->pes[c->cfg.pe].edge;
+    }
+    if (c->cfg.irq_exits) {
+        uint64_t own = next_timer(c);
+        if (own < at) at = own;
+    }
+    return at;
+}
+
+void cca_skip_to(cca_machine *m, uint64_t insns)
+{
+    if (insns > m->insns && insns != CCA_NEVER) m->insns = insns;
 }
 
 bool cca_skip_to_timer(struct cca_core *c)
 {
     if (!c->cfg.irq_exits) return false;
     uint64_t t = next_timer(c);
-    if (t == CCA_NEVER || t >= c->m->limit) return false;
+    if (t == CCA_NEVER || t >= c->m->limit || t > c->m->turn_end || !c->solo) return false;
     if (t > c->m->insns) c->m->insns = t;
     return true;
 }
@@ -129,7 +205,7 @@ bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t
     case CCA_SYSREG(3, 4, 14, 0, 3): /* CNTVOFF_EL2 */
         if (read) *out = c->cntvoff;
         else c->cntvoff = value;
-        cca_update_deadline(c);
+        timer_changed(c);
         return true;
     default: break;
     }
@@ -138,6 +214,7 @@ bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t
     else if (group == CCA_SYSREG(3, 3, 14, 3, 0)) t = &c->cntv, offset = c->cntvoff;
     else if (group == CCA_SYSREG(3, 4, 14, 2, 0)) t = &c->cnthp;
     else if (group == CCA_SYSREG(3, 4, 14, 3, 0)) t = &c->cnthv; /* the engine has it, on host time */
+    else if (group == CCA_SYSREG(3, 7, 14, 2, 0) && c->cfg.pas == CCA_PAS_SECURE) t = &c->cntps;
     else return false;
     uint64_t count = now - offset;
     switch (encoding & 7) {
@@ -159,7 +236,7 @@ bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t
         /* a timer that is no longer asserted may assert anew */
         if (t == &c->cntp && !fires(t, count)) c->timer_seen[0] = false;
         if (t == &c->cntv && !fires(t, count)) c->timer_seen[1] = false;
-        cca_update_deadline(c);
+        timer_changed(c);
     }
     return true;
 }
@@ -172,11 +249,6 @@ uint64_t cca_insns(cca_machine *m)
 uint64_t cca_ticks(cca_machine *m)
 {
     return cca_ticks_at(m, m->insns);
-}
-
-void cca_skip_to(cca_machine *m, uint64_t insns)
-{
-    if (insns > m->insns) m->insns = insns;
 }
 
 void cca_set_limit(cca_machine *m, uint64_t insns)

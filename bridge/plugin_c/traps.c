@@ -10,7 +10,6 @@
 #define ISS_ALWAYS ((1ull << 24) | (0xEull << 20)) /* CV, COND = always */
 
 enum { FOUND_STEP = 1, FOUND_ILLEGAL, FOUND_FP, FOUND_SVE, FOUND_WFE };
-enum { INSN_WFE = 0xD503205F };
 
 uint64_t cca_hcr(struct cca_core *c)
 {

@@ -49,6 +49,12 @@ enum cca_watch {
     WATCH_WFE = 8,     /* HCR_EL2.TWE */
 };
 
+static inline void cca_watch_stale(struct cca_core *c)
+{
+    c->watch |= WATCH_STALE;
+    c->deadline = 0;
+}
+
 /* An SPSR value that ERET from `el` may not return by. */
 bool cca_spsr_illegal(struct cca_core *c, unsigned el, uint64_t spsr);
 

@@ -90,7 +90,8 @@ static uint64_t keep_hcr(struct cca_core *c, uint64_t value)
     /* the engine has its entries by regime; EL0 under TGE alone shares those of EL1&0, though it has stage 1 off */
     if ((changed & HCR_E2H) || (!e2h && (changed & HCR_TGE))) cca_flush_now(c);
     c->mmu_dirty = true;
-    c->watch |= WATCH_STALE;
+    cca_watch_stale(c);
+    cca_hcr_written(c, value);
     return value;
 }
 

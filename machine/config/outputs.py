@@ -14,17 +14,18 @@ from .types import Flash, MachineFile, Ns16550, Nvm, Pl011
 
 
 def check_outputs(machine: MachineFile, where: Callable[..., str], files: Iterable[str]) -> None:
-    """ConfigError for a console's file that is also an input; `files` are the machine files themselves."""
+    """ConfigError for a file that would be written and is something else's; `files` are the machine files."""
     outputs = list(_outputs(machine))
     if not outputs:
         return
-    inputs = {os.path.realpath(file): "the machine file" for file in files}
-    inputs |= {os.path.realpath(path): key for path, key in _inputs(machine)}
-    for path, name in outputs:
-        key = inputs.get(os.path.realpath(path))
-        at = f"{where('devices', name, 'console')}: devices.{name}.console"
-        if key is not None:
-            raise ConfigError(f"{at}: {path} would be overwritten: it is {key}")
+    taken = {os.path.realpath(file): "the machine file" for file in files}
+    taken |= {os.path.realpath(path): key for path, key in _inputs(machine)}
+    for path, name, key in outputs:
+        label = f"devices.{name}.{key}"
+        at = f"{where('devices', name, key)}: {label}"
+        other = taken.setdefault(os.path.realpath(path), label)
+        if other != label:
+            raise ConfigError(f"{at}: {path} would be overwritten: it is {other}")
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
             raise ConfigError(f"{at}: {folder}: no such directory")
@@ -32,12 +33,15 @@ def check_outputs(machine: MachineFile, where: Callable[..., str], files: Iterab
             raise ConfigError(f"{at}: {path}: a directory, expected a file")
 
 
-def _outputs(machine: MachineFile) -> Iterator[tuple[str, str]]:
+def _outputs(machine: MachineFile) -> Iterator[tuple[str, str, str]]:
+    """(path, device, key)"""
     for name, device in machine.devices.items():
         if isinstance(device, (Pl011, Ns16550)):
             target = parse_output(device.console)
             if isinstance(target, File):
-                yield target.path, name
+                yield target.path, name, "console"
+        elif isinstance(device, (Nvm, Flash)) and device.save and device.file is not None:
+            yield device.file, name, "file"
 
 
 def _inputs(machine: MachineFile) -> Iterator[tuple[str, str]]:
@@ -48,7 +52,7 @@ def _inputs(machine: MachineFile) -> Iterator[tuple[str, str]]:
         if not realm.image.startswith(FIRMWARE):
             yield realm.image, f"realms[{index}].image"
     for name, device in machine.devices.items():
-        if isinstance(device, (Nvm, Flash)) and device.file is not None:
+        if isinstance(device, (Nvm, Flash)) and device.file is not None and not device.save:
             yield device.file, f"devices.{name}.file"
         elif isinstance(device, (Pl011, Ns16550)):
             source = parse_input(device.input)

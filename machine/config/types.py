@@ -462,7 +462,9 @@ class Vmm(_Block, frozen=True):
         str, Meta(description="Realm personalization value: text, or `hex:…`; at most 64 bytes, padded with zeros.")
     ] = ""
     sve: Annotated[int, Meta(ge=0, le=2048, multiple_of=128, description="SVE vector length in bits; 0 for none.")] = 0
-    pmu: Annotated[int | None, Meta(ge=0, le=31, description="PMU event counters; without it no PMU.")] = None
+    pmu: Annotated[
+        Annotated[int, Meta(ge=0, le=31)] | None, Meta(description="PMU event counters; without it no PMU.")
+    ] = None
     disks: Annotated[list[Disk], Meta(description="Disks: vda, vdb, …", max_length=16)] = []
     shares: Annotated[list[Share], Meta(description="Folders.", max_length=8)] = []
     net: Annotated[Net | None, Meta(description="A network device.")] = None

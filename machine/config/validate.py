@@ -15,7 +15,7 @@ from bridge.errors import ConfigError, did_you_mean
 from bridge.pas import GPI, PAS
 from machine.gpt import GRANULE, bytes_needed
 
-from .consoles import File, Stdin, Tcp, Unix, parse_input, parse_output
+from .consoles import Stdin, Tcp, Unix, parse_input, parse_output
 from .scalars import address_text, size_text, span_text
 from .types import Boot, DenyCpuOn, Evict, Flash, Gicv3, IgnoreMmio, InjectSea, MachineFile, Ns16550, Nvm, Pl011, Realm
 from .windows import windows, wires
@@ -225,7 +225,7 @@ def _consoles(machine: MachineFile, where: Where) -> None:
                 target = parse(text)
             except ValueError as error:
                 raise ConfigError(f"{at}: {error}, got `{text[:60]}`") from None
-            exclusive = (key == "console" and isinstance(target, (File, Tcp, Unix))) or isinstance(target, Stdin)
+            exclusive = (key == "console" and isinstance(target, (Tcp, Unix))) or isinstance(target, Stdin)
             if exclusive and target in taken:
                 raise ConfigError(f"{at}: `{text}` is that of {taken[target]} already")
             if exclusive:

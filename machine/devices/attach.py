@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,7 +27,7 @@ from machine.config.types import (
 )
 
 from .console import Console
-from .device import Clock, Device, Line, Power, Reset, unwired
+from .device import Clock, Device, Line, Power, Reset, Resettable, unwired
 from .endpoints import ByteConsole, Endpoints, InputFile, Keyboard, OutputFile, Server
 
 if TYPE_CHECKING:
@@ -101,9 +102,8 @@ class Attached:
         """All models as after power-on, but for non-volatile content."""
         for models in self.placed.values():
             for model in models:
-                reset: Callable[[], None] | None = getattr(model.device, "reset", None)
-                if reset is not None:
-                    reset()
+                if isinstance(model.device, Resettable):
+                    model.device.reset()
 
 
 def attach(config: MachineConfig, bus: Bus, around: Surroundings) -> Attached:
@@ -171,9 +171,14 @@ class _Maker:
         if chosen == name:
             label = target.text if isinstance(target, to.Label) else name
             raw = self._around.interactive
-            console = Console(label, self._around.write, raw=True) if raw else self._shared(label, source)
+            console = Console(label, self._flushed, raw=True) if raw else self._shared(label, source)
             return console, to.Stdin() if raw and isinstance(source, to.Nothing) else source
         return self._output(name, target, source), source
+
+    def _flushed(self, text: str) -> None:
+        """A prompt has no end of line to wait for."""
+        self._around.write(text)
+        sys.stdout.flush()
 
     def _shared(self, label: str, source: to.Input) -> Console:
         """Of all that print under a label.  Input goes to one UART: that one has a console of its own."""

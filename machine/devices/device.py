@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Line = Callable[[bool], None]
 """The level of one interrupt line.  A device calls it when the level changes, and only then."""
@@ -28,6 +28,7 @@ class Device(Protocol):
     def write(self, offset: int, size: int, value: int) -> None: ...
 
 
+@runtime_checkable
 class Resettable(Protocol):
     """What a reset of the machine reaches.  Non-volatile content stays, lines fall, alarms are cancelled."""
 

@@ -6,6 +6,7 @@ Nothing here is opened before `start`.  Between start and stop, `poll` moves wha
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -154,13 +155,21 @@ class Server:
         try:
             if isinstance(address, str):
                 family: Any = socket.AF_UNIX
+                with socket.socket(family, socket.SOCK_STREAM) as other:
+                    if other.connect_ex(address) == 0:
+                        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
                 _remove_socket(address)
             else:
                 family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-            listener = self._listener = socket.socket(family, socket.SOCK_STREAM)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(1)
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+                listener.listen(1)
+            except OSError:
+                listener.close()
+                raise
+            self._listener = listener
             if self._wait:
                 print(f"ccabridge: waiting for a connection to {name}", file=sys.stderr)
                 self._accept()
@@ -342,8 +351,8 @@ class Endpoints:
         """Opens them in order; UserError, with none left open, when one cannot be."""
         try:
             for endpoint in self._all:
-                endpoint.start()
                 self._started.append(endpoint)
+                endpoint.start()
         except BaseException:
             self.stop()
             raise

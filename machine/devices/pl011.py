@@ -175,6 +175,8 @@ class Pl011:
             else:
                 self._sink(bytes((value & 0xFF,)))
             self._raw |= INT_TX
+            if not self._stored[IMSC]:
+                return
         elif register == RSR:
             self._overrun = False
         elif register == ICR:

@@ -94,7 +94,7 @@ class _Timer:
         match offset:
             case Reg.LOAD:
                 self._load = value
-                self._go_from(value if self._control & SIZE_32 else value & 0xFFFF)
+                self._go_from(value)
                 if value == 0 and self._control & ENABLE:
                     self.raw = True
             case Reg.BGLOAD:
@@ -104,14 +104,16 @@ class _Timer:
             case Reg.CONTROL:
                 count = self._value()
                 self._control = value & 0xEF
-                self._go_from(count if value & SIZE_32 else count & 0xFFFF)
+                self._go_from(count)
             case Reg.INTCLR:
                 self.raw = False
                 self._await()
         self._wire.set(any(timer.masked for timer in self._all))
 
     def _go_from(self, count: int) -> None:
-        self._count = count
+        # The size matters to a counter that runs; software may load before it chooses.
+        narrow = self._control & (ENABLE | SIZE_32) == ENABLE
+        self._count = count & 0xFFFF if narrow else count
         self._start = self._ticks.now // self._divisor
         self._await()
 

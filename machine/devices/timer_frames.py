@@ -147,7 +147,8 @@ class TimerFrame(Registers):
             _store(self.physical, offset - Frame.CNTP_CVAL, value)
         elif register in (Frame.CNTV_CVAL, Frame.CNTV_TVAL) and self.access & RWVT:
             _store(self.virtual, offset - Frame.CNTV_CVAL, value)
-        elif offset == Frame.CNTFRQ:
+        elif offset == Frame.CNTFRQ and self.access & RFRQ:
+            # Read-only in the architecture; on the FVP firmware has to write it.
             self.frequency = value
 
 

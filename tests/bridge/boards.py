@@ -30,9 +30,11 @@ SPSR = {1: sysreg(3, 0, 4, 0, 0), 2: sysreg(3, 4, 4, 0, 0)}
 
 
 class Bench:
-    """One board with RAM and a GPT; cores on demand."""
+    """One board with RAM and a GPT; cores on demand.  devices: (base, size, GPI) of more device memory."""
 
-    def __init__(self, *, cntfrq: int = 1_000_000_000, rate: int = 1_000_000_000) -> None:
+    def __init__(
+        self, *, cntfrq: int = 1_000_000_000, rate: int = 1_000_000_000, devices: Sequence[tuple[int, int, int]] = ()
+    ) -> None:
         self.dram = Region("dram", DRAM, DRAM_SIZE, PAS.NON_SECURE)
         self.root = Region("root", ROOT, ROOT_SIZE, PAS.ROOT)
         self.memory = PhysicalMemory([self.dram, self.root])
@@ -45,6 +47,7 @@ class Bench:
                 (ROOT, ROOT_SIZE, PAS.ROOT),
                 (UART, 0x1000, PAS.NON_SECURE),
                 (0x0A00_0000, 0x1000, PAS.NON_SECURE),
+                *devices,
             ],
         )
         self.board.set_gpt(self.gpt.l0_base, pps_bits=40, l0_bits=30, pgs_bits=12)

@@ -148,3 +148,34 @@ def test_any_access__stays_in_its_width(accesses: list[tuple[bool, int, int, int
         else:
             assert 0 <= line.uart.read(offset, size) < 1 << 8 * min(size, 4)
     line.uart.feed(b"x")
+
+
+def test_drained__tells_that_there_is_room(line: Line) -> None:
+    told: list[int] = []
+    line.uart.drained = lambda: told.append(1)
+    line.uart.feed(b"a")
+    assert told == []
+    line.uart.read(pl011.DR, 4)
+    line.uart.read(pl011.DR, 4)
+    assert told == [1], "an empty FIFO has not been drained"
+
+
+@pytest.mark.parametrize(("select", "level"), [(0, 4), (1, 8), (2, 16), (3, 24), (4, 28), (7, 28)])
+def test_ifls__receive_trigger_in_eighths_of_32(line: Line, select: int, level: int) -> None:
+    """DDI 0183, 3.3.9."""
+    line.enable_fifos()
+    line.uart.write(pl011.IFLS, 4, select << 3)
+    line.uart.feed(b"x" * (level - 1))
+    assert not line.uart.read(pl011.RIS, 4) & pl011.INT_RX
+    line.uart.feed(b"x")
+    assert line.uart.read(pl011.RIS, 4) & pl011.INT_RX
+
+
+def test_reset__as_at_power_on(line: Line) -> None:
+    line.enable_fifos()
+    line.uart.write(pl011.IMSC, 4, 0x7FF)
+    line.uart.feed(b"abc")
+    assert line.interrupt()
+    line.uart.reset()
+    assert not line.interrupt() and line.uart.read(pl011.FR, 4) & pl011.FR_RXFE
+    assert line.uart.read(pl011.CR, 4) == 0x300 and line.uart.read(pl011.LCR_H, 4) == 0

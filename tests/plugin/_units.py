@@ -32,7 +32,19 @@ from cffi import FFI
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "bridge" / "plugin_c"
 BUILD = ROOT / "build" / "test-units"
-UNITS = ("translate.c", "translate_s1.c", "translate_s2.c", "gpc.c", "decode.c")
+UNITS = (
+    "translate.c",
+    "translate_s1.c",
+    "translate_s2.c",
+    "gpc.c",
+    "decode.c",
+    "gic.c",
+    "gic_dist.c",
+    "gic_redist.c",
+    "gic_cpu.c",
+    "gic_virt.c",
+)
+HEADERS = ("cca_types.h", "gic.h")
 
 # RAM of the tests ends at an inaccessible page, so that a read past its end kills the test at once.
 GUARD = """
@@ -77,16 +89,16 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _cdef() -> str:
-    text = (SOURCE / "cca_types.h").read_text()
+    text = "".join((SOURCE / header).read_text() for header in HEADERS)
     declarations = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    declarations = re.sub(r"^#.*$", "", declarations, flags=re.M)
+    declarations = re.sub(r"^#(?:.*\\\n)*.*$", "", declarations, flags=re.M)
     return declarations + "uint8_t *guarded_alloc(size_t size); void guarded_free(uint8_t *p, size_t size);"
 
 
 def _compile(name: str, directory: Path, flags: list[str]) -> Path:
     ffi = FFI()
     ffi.cdef(_cdef())
-    ffi.set_source(name, '#include "cca_types.h"\n' + GUARD)
+    ffi.set_source(name, "".join(f'#include "{header}"\n' for header in HEADERS) + GUARD)
     wrapper = directory / f"{name}.c"
     with redirect_stdout(io.StringIO()):
         ffi.emit_c_code(str(wrapper))
@@ -115,7 +127,7 @@ def units() -> Any:
     for file in [
         *(SOURCE / unit for unit in UNITS),
         SOURCE / "translate.h",
-        SOURCE / "cca_types.h",
+        *(SOURCE / header for header in HEADERS),
         Path(__file__),
     ]:
         digest.update(file.read_bytes())
