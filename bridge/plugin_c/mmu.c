@@ -10,7 +10,7 @@ void cca_refresh_mmu(struct cca_core *c)
     struct cca_mmu *u = &c->mmu;
     if (!c->mmu_dirty) return;
     c->mmu_dirty = false;
-    c->fetch_page = NULL;
+    cca_forget_code(c);
     u->sctlr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 0));
     u->tcr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 2));
     u->ttbr0_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 0));
