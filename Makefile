@@ -106,6 +106,7 @@ docs: setup
 	$(BIN)/python -m machine.config.boards
 	$(BIN)/python -m bridge.cli.docs
 	$(BIN)/python -m rmm.abi.docs docs/abi.md
+	$(BIN)/python -m machine.vmm.linux.docs
 	$(BIN)/python -m machine.ffa.docs
 
 asan: setup

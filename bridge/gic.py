@@ -51,7 +51,8 @@ class Gic:
     """The GIC of a board, made before any core of it.
 
     mpidrs: of the PEs, in the order of their redistributors.  dist, redist: PAs, in steps of 64 KiB.  stride: bytes
-    from one redistributor to the next.  spis: how many, from INTID 32.
+    from one redistributor to the next.  spis: how many, from INTID 32.  virtual_only: a machine without a GIC, whose
+    realms have virtual CPU interfaces all the same.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Gic:
         stride: int = STRIDE,
         spis: int = 96,
         list_registers: int = 4,
+        virtual_only: bool = False,
     ) -> None:
         if len(mpidrs) > MAX_PES:
             raise EngineError(f"a GIC of {len(mpidrs)} PEs: {MAX_PES} are the most")
@@ -72,6 +74,7 @@ class Gic:
         config.mpidr = list(mpidrs)
         config.dist, config.redist, config.stride = dist, redist, stride
         config.spis, config.list_registers = spis, list_registers
+        config.virtual_only = virtual_only
         if lib.cca_machine_add_gic(board.handle, config) != 0:
             raise EngineError(f"a GIC with its distributor at {dist:#x} and redistributors at {redist:#x} cannot be")
         self.board = board

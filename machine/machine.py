@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bridge.core import Board, Core
+from bridge.core import NEVER, Board, Core
 from bridge.cpu import ID_REGISTERS, id_registers
 from bridge.errors import UserError
+from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
@@ -18,11 +19,12 @@ from machine.calls import CallLog
 from machine.clock import Alarms
 from machine.config.images import read_images
 from machine.config.supported import refuse_unsupported
+from machine.config.types import Gicv3
 from machine.config.validate import gpt_ranges
 from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
-from machine.devices.device import unwired
-from machine.end import GUEST_EXIT, MODEL_BUG, End, Reset
+from machine.devices.device import Line, unwired
+from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
 from machine.gpt import GranuleProtectionTable
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 SLICE = 20_000_000
 # The same while somebody may type: a guest that polls its UART stops at every few instructions.
 LIVE_SLICE = 100_000
+# Seconds of wall time between looks at signals while every PE waits for input.
+INPUT_WAIT = 0.1
 HAFDBS = {"none": 0, "af": 1, "dirty": 2}
 
 
@@ -70,12 +74,14 @@ class Machine:
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
         self.board.set_limit(self._limit())
+        self.interrupts, self.gic = self._make_gic()
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
         self.images = images
         self.symbols = Symbols(images, config.load)
         self.resets = 0
         self.turn_end = 0
+        self.alone = True
         self._cores: list[Core] = []
         self.bus = Bus()
         self.unclaimed = Unclaimed()
@@ -100,6 +106,8 @@ class Machine:
             observer=self.calls,
         )
         self.monitor = Monitor(self)
+        if self.gic is not None:
+            self.gic.handoff()
         place(self.images, self.memory)
         if config.boot.info is not None:
             from machine.payload_abi import host_info
@@ -122,6 +130,8 @@ class Machine:
         for region in self.memory:
             if not region.retain:
                 region.clear()
+        if self.gic is not None:
+            self.gic.reset()
         self.attached.reset()
         self.resets += 1
         self._power_up()
@@ -138,6 +148,27 @@ class Machine:
             bounds.append(max(1, int(limits.time) * clock.rate // 1_000_000_000))
         return min(bounds, default=0)
 
+    def _make_gic(self) -> tuple[Gic, Gic | None]:
+        """What gives realms their virtual interfaces, and the same where it is the machine's own GIC too."""
+        cpu, lrs = self.config.cpu, self.config.rmm.features.list_registers
+        for device in self.config.devices.values():
+            if isinstance(device, Gicv3):
+                gic = Gic(
+                    self.board,
+                    cpu.affinities,
+                    dist=device.base,
+                    redist=device.redistributors,
+                    stride=device.stride,
+                    spis=device.spis,
+                    list_registers=lrs,
+                )
+                return gic, gic
+        return Gic(self.board, cpu.affinities, dist=0, redist=FRAME, list_registers=lrs, virtual_only=True), None
+
+    def _line(self, intid: int) -> Line:
+        gic = self.gic
+        return unwired if gic is None else lambda level: gic.set_line(intid, level)
+
     def _attach_devices(self) -> None:
         self.alarms = Alarms(lambda: self.board.insns, self.config.clock.rate)
         self.attached = attach(
@@ -146,7 +177,7 @@ class Machine:
             Surroundings(
                 clock=self.alarms,
                 memory=self.memory,
-                line=lambda _intid: unwired,
+                line=self._line,
                 console=self.console,
                 write=self._output,
                 power=_Power(self),
@@ -179,7 +210,10 @@ class Machine:
             hafdbs=self.hafdbs,
             semihosting=config.semihosting,
             pmu=config.rmm.features.pmu_counters if config.cpu.features.pmu else None,
+            pe=pe.index,
         )
+        if self.gic is not None:
+            self.gic.power(pe.index, True)
         self.present_ids(core)
         if config.cpu.features.sve:
             let_sve(core)
@@ -200,13 +234,28 @@ class Machine:
         self.begin_slice(alone=sum(other.on for other in self.pes) == 1)
 
     def begin_slice(self, *, alone: bool) -> None:
+        """alone: no other context could run, so that one that waits takes time with it."""
         self.poll()
         self.attached.poll()
         self.alarms.run_due()
         slice_ = LIVE_SLICE if self.attached.endpoints.live else SLICE
+        self.alone = alone
         self.turn_end = self.board.insns + (slice_ if alone else self.config.cpu.quantum)
         self.board.end_turn_at(self.turn_end)
         self.bound_turn()
+
+    def wait(self, core: Core) -> None:
+        """What runs on the present PE waits for an interrupt."""
+        self.pe.waiting = True
+        self.pe.wake_at = int(lib.cca_wake_at(core.handle))
+
+    def secure_interrupt(self, core: Core) -> bool:
+        """A Secure interrupt is signalled while `core` runs; whether that goes on at once."""
+        if self.secure is None or not self.secure.interrupt(self.pe):
+            raise End(
+                UNHANDLED, "a Secure interrupt is pending, and nobody in the Secure world waits for it", core=core
+            )
+        return self.pe.mode is Mode.NORMAL
 
     def bound_turn(self) -> None:
         """Ends the turn at the next alarm of a device, if that comes first."""
@@ -232,7 +281,8 @@ class Machine:
         def engine(encoding: int) -> int:
             return int(lib.cca_engine_id(handle, encoding))
 
-        values = id_registers(engine, config.cpu.features, config.cpu.pa_bits)
+        gic = self.gic is not None or realm is not None
+        values = id_registers(engine, config.cpu.features, config.cpu.pa_bits, gic=gic)
         if realm is not None:
             values = realm_id_registers(values, sve=realm.sve_vq is not None, pmu=realm.pmu_counters is not None)
         shown = {ID_REGISTERS[name]: value for name, value in values.items()}
@@ -315,18 +365,21 @@ class Machine:
             core.close()
         self._cores.clear()
 
-    def skip_time(self) -> bool:
-        """Lets time go on to the next timer edge of any context; False when no timer is armed."""
-        clock, now = self.config.clock, self.board.insns
-        edges = []
-        for core in self._cores:
-            cntp_ctl, cntp_cval, cntv_ctl, cntv_cval = core.timers()
-            for control, ticks in ((cntp_ctl, cntp_cval), (cntv_ctl, cntv_cval)):
-                if control & 7 == 1:  # ENABLE, neither IMASK nor ISTATUS
-                    edges.append(-(-ticks * clock.rate // clock.cntfrq))
-        if not edges:
-            return False
-        self.board.skip_to(max(now, min(edges)))
+    def skip_time(self, edges: Iterable[int]) -> bool:
+        """All wait: time goes on to the first of the timers' edges and the devices' alarms, or stands still while
+        input may come; False where nothing can end the waiting.
+        """
+        alarm = self.alarms.next_at()
+        at = min((*edges, NEVER if alarm is None else alarm))
+        if at == NEVER:
+            endpoints = self.attached.endpoints
+            if not endpoints.live:
+                return False
+            self.poll()
+            endpoints.wait(INPUT_WAIT)
+            return True
+        self.board.skip_to(at)
+        self.alarms.run_due()
         return True
 
     @property

@@ -23,11 +23,12 @@ class Mode(Enum):
 class Pe:
     """One PE.  mpidr: the affinity fields of MPIDR_EL1.  core: its context in the Normal world, made at power-up.
 
-    entry: the REC_ENTER in progress while a REC runs here.  waiting: in WFI, or suspended.  kicked: the host wants
+    entry: the REC_ENTER in progress while a REC runs here.  waiting: in WFI, or suspended, until an interrupt or
+    the instruction count wake_at, when a timer of what runs here changes.  kicked: the host wants
     the REC that runs here to leave, as a physical interrupt would make it.
     """
 
-    __slots__ = ("core", "entry", "index", "kicked", "mode", "mpidr", "resume_at", "waiting")
+    __slots__ = ("core", "entry", "index", "kicked", "mode", "mpidr", "resume_at", "waiting", "wake_at")
 
     def __init__(self, index: int, mpidr: int) -> None:
         self.index = index
@@ -36,6 +37,7 @@ class Pe:
         self.core: Core | None = None
         self.entry: Frame | None = None
         self.waiting = self.kicked = False
+        self.wake_at = 0
         # PSCI CPU_SUSPEND to power-down: (entry point, context id) for the wake-up
         self.resume_at: tuple[int, int] | None = None
 

@@ -85,7 +85,10 @@ class NormalPsci:
         return NOTHING
 
     def _cpu_off(self, x: Sequence[int]) -> None:
-        self._machine.pe.mode = Mode.OFF
+        machine = self._machine
+        machine.pe.mode = Mode.OFF
+        if machine.gic is not None:
+            machine.gic.power(machine.pe.index, False)
 
     def _cpu_suspend(self, x: Sequence[int]) -> Answer | None:
         if x[1] & ~POWER_STATE_VALID:
@@ -97,7 +100,7 @@ class NormalPsci:
             pe.resume_at = (x[2], x[3])
         else:
             pe.normal.set_x(0, [0])
-        pe.waiting = True
+        self._machine.wait(pe.normal)
         return None
 
     def _affinity_info(self, x: Sequence[int]) -> Answer:

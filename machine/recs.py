@@ -41,6 +41,8 @@ _KINDS = {
     int(Reason.SYSREG): ExitKind.SYSREG,
     int(Reason.WFX_TRAP): ExitKind.WFX,
     int(Reason.TIMER): ExitKind.IRQ,
+    int(Reason.IRQ): ExitKind.IRQ,
+    int(Reason.FIQ): ExitKind.FIQ,
     int(Reason.UNDEF_EL2): ExitKind.UNDEF,
 }
 
@@ -72,7 +74,10 @@ class RecCore:
         self.name = f"rec {init.index} of realm {init.rd_pa:#x}"
         self._core: Core | None = None
         self._gic = Gic()
+        self._gic_loaded = False
         self._trap_wfi = False
+        self._pe = 0
+        self._solo = True
 
     @property
     def core(self) -> Core:
@@ -141,6 +146,12 @@ class RecCore:
             self._trap_wfi = trap_wfi
             lib.cca_trap_wfi(handle, trap_wfi)
         machine.running = core
+        if self._pe != machine.pe.index:
+            self._pe = machine.pe.index
+            lib.cca_set_pe(handle, self._pe)
+        if self._solo is not machine.alone:
+            self._solo = machine.alone
+            lib.cca_set_solo(handle, self._solo)
         if machine.pe.kicked:
             machine.pe.kicked = False
             return RecExit(ExitKind.IRQ, core.pc)
@@ -164,7 +175,7 @@ class RecCore:
                 elif reason == Reason.SLICE:
                     return None
                 elif reason == Reason.WFI:
-                    machine.pe.waiting = True
+                    machine.wait(core)
                     return None
                 else:
                     raise stop_of(core, reason)
@@ -197,12 +208,19 @@ class RecCore:
         return _ASSERTED[lib.cca_timers_asserted((self._core or self.core).handle)]
 
     def gic(self) -> Gic:
+        """The virtual CPU interface: read anew only when the realm may have changed it."""
+        if self._gic_loaded or lib.cca_gic_touched(self.core.handle):
+            self._gic_loaded = False
+            state = self.machine.interrupts.virtual(self.core)
+            self._gic = Gic(state.hcr, state.lrs, state.misr, state.vmcr)
         return self._gic
 
     def load_gic(self, hcr: int, lrs: Sequence[int]) -> None:
-        gic = self._gic
-        gic.hcr = hcr
-        gic.lrs = (*lrs, *_NO_LRS[len(lrs) :])
+        gic, lrs = self._gic, (*lrs, *_NO_LRS[len(lrs) :])
+        if gic.hcr != hcr or gic.lrs != lrs:
+            self._gic = Gic(hcr, lrs, gic.misr, gic.vmcr)
+            self._gic_loaded = True
+            self.machine.interrupts.load_virtual(self.core, hcr, lrs)
 
     def pmu_overflow(self) -> bool:
         return self.init.pmu_counters is not None and bool(lib.cca_pmu_overflow(self.core.handle))

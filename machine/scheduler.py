@@ -17,6 +17,7 @@ from machine.pe import Mode, Pe
 from machine.recs import stop_of
 
 if TYPE_CHECKING:
+    from bridge.core import Core
     from machine.machine import Machine
 
 SMC = int(Reason.SMC)
@@ -28,18 +29,29 @@ def run_machine(machine: Machine) -> None:
     while True:
         idle = True
         for pe in pes:
-            if pe.mode is Mode.OFF or (pe.waiting and not _wakes(pe)):
+            if pe.mode is Mode.OFF or (pe.waiting and not _wakes(machine, pe)):
                 continue
             idle = False
             machine.begin_turn(pe)
             _turn(machine, pe)
-        if idle:
+        edges = [pe.wake_at for pe in pes if pe.on] if idle else []
+        if idle and (not edges or not machine.skip_time(edges)):
             raise _stuck(machine)
 
 
-def _wakes(pe: Pe) -> bool:
-    """Whether an interrupt is there for a waiting PE."""
-    return False
+def _context(machine: Machine, pe: Pe) -> Core:
+    """What runs on a PE that is on."""
+    if pe.entry is not None:
+        core: Core = pe.entry.vcpu.context.core  # type: ignore[attr-defined]
+        return core
+    if pe.mode is Mode.SECURE and machine.secure is not None:
+        return machine.secure.core
+    return pe.normal
+
+
+def _wakes(machine: Machine, pe: Pe) -> bool:
+    """Whether what a waiting PE waits for is there: an interrupt, or the edge of a timer."""
+    return pe.wake_at <= machine.board.insns or bool(lib.cca_irq_lines(_context(machine, pe).handle))
 
 
 def _stuck(machine: Machine) -> End:
@@ -47,11 +59,7 @@ def _stuck(machine: Machine) -> End:
     if not waiting:
         return End(STUCK, "every PE is off")
     pe = waiting[0]
-    where, core = "the Normal world", pe.normal
-    if pe.entry is not None:
-        where, core = "a realm", pe.entry.vcpu.context.core  # type: ignore[attr-defined]
-    elif pe.mode is Mode.SECURE and machine.secure is not None:
-        where, core = "the Secure world", machine.secure.core
+    where, core = f"the {pe.mode.value.capitalize()}" if pe.mode is not Mode.REC else "a realm", _context(machine, pe)
     if len(waiting) == 1:
         return End(STUCK, f"WFI in {where} and no interrupt can come", core=core)
     return End(STUCK, f"all {len(waiting)} PEs that are on wait, and no interrupt can come", core=core)
@@ -81,6 +89,7 @@ def _run_normal(machine: Machine, pe: Pe) -> None:
     """Runs a PE's Normal world until its turn is over or it is no longer that world's."""
     core = pe.normal
     handle, exit_ = core.handle, core.exit
+    lib.cca_set_solo(handle, machine.alone)
     smc = machine.monitor.normal
     run, resume, resume5, unpack = lib.cca_run, lib.cca_set_x, lib.cca_resume5, ffi.unpack
     machine.running = core
@@ -109,8 +118,11 @@ def _run_normal(machine: Machine, pe: Pe) -> None:
             case Reason.SEMIHOST:
                 machine.semihosting.call(core)
             case Reason.WFI:
-                pe.waiting = True
+                machine.wait(core)
                 return
+            case Reason.FIQ:
+                if not machine.secure_interrupt(core):
+                    return
             case _:
                 raise stop_of(core, reason)
         reason = run(handle, NEVER)

@@ -11,9 +11,9 @@ from bridge.cpu import MPIDR_ENCODING
 from bridge.exits import Reason
 from bridge.memory import GRANULE_SIZE, BusError
 from bridge.pas import GPI, PAS
-from bridge.plugin import ffi
+from bridge.plugin import ffi, lib
 from machine.end import MODEL_BUG, STUCK, End
-from machine.ffa.world import Leave, Registers, Reply, SecureWorld
+from machine.ffa.world import Enter, Leave, Registers, Reply, SecureWorld
 from machine.pe import Mode, Pe
 from machine.recs import let_sve, stop_of
 
@@ -93,23 +93,36 @@ class SecureService:
 
     def boot(self) -> None:
         """The service initialises, before the Normal world runs."""
-        self.core.set_x(0, self.world.boot().regs)
+        machine, core = self._machine, self.core
+        core.set_x(0, self.world.boot().regs)
         left = None
         while left is None:
-            self._machine.begin_slice(alone=True)
+            machine.begin_slice(alone=True)
             left = self._run()
-            if self._machine.pe.waiting:
-                self._machine.pe.waiting = False
-                if not self._machine.skip_time():
-                    raise End(STUCK, "WFI in the Secure world and no interrupt can come", core=self.core)
+            if machine.pe.waiting:
+                machine.pe.waiting = False
+                if not machine.skip_time([machine.pe.wake_at]):
+                    raise End(STUCK, "WFI in the Secure world and no interrupt can come", core=core)
 
     def smc(self, pe: Pe, x: Sequence[int]) -> Registers:
         """An FF-A call of a PE's Normal world: X0..X7 in, X0 upwards out; nothing while the service runs there."""
         outcome = self.world.from_normal(pe.index, x)
-        if isinstance(outcome, Reply):
-            return outcome.regs
-        self.core.set_x(0, outcome.regs)
-        self.core.set_id(MPIDR_ENCODING, MPIDR_RES1 | pe.mpidr)
+        return outcome.regs if isinstance(outcome, Reply) else self._enter(pe, outcome)
+
+    def interrupt(self, pe: Pe) -> bool:
+        """A Secure interrupt while a PE is in the Normal world; False where the service does not wait for one."""
+        outcome = self.world.interrupt(pe.index)
+        if outcome is None:
+            return False
+        self._enter(pe, outcome)
+        return True
+
+    def _enter(self, pe: Pe, outcome: Enter) -> Registers:
+        core = self.core
+        core.set_x(0, outcome.regs)
+        core.set_id(MPIDR_ENCODING, MPIDR_RES1 | pe.mpidr)
+        lib.cca_set_pe(core.handle, pe.index)
+        lib.cca_set_fiq_to_el1(core.handle, False)
         pe.mode = Mode.SECURE
         return self.resume(pe)
 
@@ -125,6 +138,7 @@ class SecureService:
         core, machine = self.core, self._machine
         exit_ = core.exit
         machine.running = core
+        lib.cca_set_solo(core.handle, machine.alone)
         try:
             while True:
                 reason = core.run()
@@ -141,8 +155,14 @@ class SecureService:
                     case Reason.SLICE:
                         return None
                     case Reason.WFI:
-                        machine.pe.waiting = True
+                        machine.wait(core)
                         return None
+                    case Reason.IRQ | Reason.FIQ:
+                        preempted = self.world.preempt() if reason == Reason.IRQ else None
+                        if preempted is not None:
+                            return preempted
+                        # It may not be left now, or nobody at EL3 would handle it: it pends until the service asks.
+                        lib.cca_set_fiq_to_el1(core.handle, True)
                     case _:
                         raise stop_of(core, reason)
         finally:

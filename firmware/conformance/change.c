@@ -145,9 +145,9 @@ static const struct row rows[] = {
     GIVE("for the host call", DATA0, P(256)),
     ENTER("now the host call comes out", "§4.9", RMI_SUCCESS, .exit = {AT(exit_reason, RMI_EXIT_HOST_CALL)}),
     TAKE("the page of a pending host call", P(256), DATA0, TABLE_END),
-    ENTER("its answer has no page", "§4.9", RMI_SUCCESS, .exit = {PAGE_ABORT(P(256))}),
+    ENTER("its answer has no page", "§4.9", RMI_SUCCESS, .exit = {PAGE_ABORT(P(256)), {AT_VMCR, 0}}),
     GIVE("for the answer, still DESTROYED", DATA0, P(256)),
-    ENTER("its answer has a page that is DESTROYED", "§4.9", RMI_SUCCESS, .exit = {PAGE_ABORT(P(256))}),
+    ENTER("its answer has a page that is DESTROYED", "§4.9", RMI_SUCCESS, .exit = {PAGE_ABORT(P(256)), {AT_VMCR, 0}}),
     TAKE("the page of the answer", P(256), DATA0, TABLE_END),
 };
 

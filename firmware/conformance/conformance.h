@@ -88,6 +88,8 @@ struct word {
     uint64_t value;
 };
 
+#define AT_VMCR 0x390
+
 struct row {
     const char *name;
     const char *section;
@@ -96,7 +98,7 @@ struct row {
     uint64_t status;
     uint64_t out[4];      /* X1..X4; X4 counts for RMI_RTT_READ_ENTRY alone */
     struct word set[10];  /* stored in pages of the host before the call, and undone after it */
-    struct word exit[12]; /* words of RmiRecExit, by offset; all others are zero */
+    struct word exit[12]; /* words of RmiRecExit, by offset; all others are zero, but for ICH_VMCR_EL2 */
     struct word see[2];   /* words of the host's memory after the call */
     void (*before)(void);
 };

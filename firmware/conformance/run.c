@@ -103,7 +103,7 @@ static const struct row rows[] = {
     TO("an invalid list register may hold anything", "§7.3", RMI_SUCCESS, .set = {LR(0, 1UL << 61 | 1020)},
        .exit = {REPORT, {0x308, 1UL << 61 | 1020}}),
     TO("every bit of gicv3_hcr that a host may set", "§2.7", RMI_SUCCESS, .set = {HCR(0x40fe)},
-       .exit = {REPORT, {0x300, 0x40fe}}),
+       .exit = {REPORT, {0x300, 0x40fe}, {0x388, 0xaa}}), /* U, NP, VGrp0D, VGrp1D (IHI 0069 12.4, ICH_MISR_EL2) */
     SMC("an RMI call by the realm", "§1.3", 0xc4000150, 0x10000, 0x22, 0x33, 0x44, REPORT, OUT(0, ~0UL), OUT(4, 0x44)),
     SMC("RSI_VERSION", "§4.1", 0xc4000190, 0x10000, 0x22, 0x33, 0x44, REPORT, OUT(0, 0), OUT(1, 0x10000),
         OUT(2, 0x10000), OUT(4, 0x44)),

@@ -65,7 +65,8 @@ static int uname(void)
     long error = SYSCALL(SYS_UNAME, fields, 0, 0, 0, 0);
     if (error < 0)
         return complain("uname", "", error), 1;
-    put(1, fields[0]), put(1, " "), put(1, fields[2]), put(1, " "), put(1, fields[4]), put(1, "\n");
+    gather(fields[0]), gather(" "), gather(fields[2]), gather(" "), gather(fields[4]);
+    put_gathered(1);
     return 0;
 }
 
@@ -136,9 +137,10 @@ int measure(int count, char **words)
             long failed = put_file(words[2], buffer, (size_t)error, O_CREAT | O_TRUNC);
             error = failed < 0 ? failed : error;
         } else if (error >= 0) {
-            put(1, "ccabridge-init: token of ");
-            put_number(1, error);
-            put(1, " bytes\n");
+            gather("ccabridge-init: token of ");
+            gather_number(error);
+            gather(" bytes");
+            put_gathered(1);
             put_hex(buffer, error);
         }
         (void)rmdir(REPORT);

@@ -21,6 +21,7 @@ enum {
     SYS_WRITE = 64,
     SYS_SYNC = 81,
     SYS_EXIT_GROUP = 94,
+    SYS_SYSLOG = 116,
     SYS_REBOOT = 142,
     SYS_SETSID = 157,
     SYS_UNAME = 160,
@@ -67,7 +68,10 @@ int same(const char *a, const char *b);
 /* Writes all of it, or as much as the file takes; 0 or -errno. */
 long write_all(long fd, const void *from, size_t size);
 void put(long fd, const char *text);
-void put_number(long fd, long number);
+/* A line in pieces, then its end; cut off at 511 characters. */
+void gather(const char *text);
+void gather_number(long number);
+void put_gathered(long fd);
 /* `ccabridge-init: WHAT NAME: ` and the error's name, on standard error. */
 void complain(const char *what, const char *name, long error);
 /* Up to size - 1 bytes of a file, with a 0 after them; their number or -errno. */

@@ -6,7 +6,7 @@
  *     /ccabridge/script    what to run; without it, a shell */
 #include "linux.h"
 
-enum { TEXT = 1 << 16, TCSBRK = 0x5409, TIOCSCTTY = 0x540e };
+enum { TEXT = 1 << 16, TCSBRK = 0x5409, TIOCSCTTY = 0x540e, CONSOLE_OFF = 6, CONSOLE_ON = 7 };
 #define REBOOT_MAGIC 0xfee1deadUL
 #define REBOOT_MAGIC2 672274793UL
 #define POWER_OFF 0x4321fedcUL
@@ -24,10 +24,23 @@ static void mount(const char *type, const char *from, const char *at, const char
 static void greet(void)
 {
     char fields[6][65];
-    put(1, "ccabridge-init: ");
+    gather("ccabridge-init: ");
     if (SYSCALL(SYS_UNAME, fields, 0, 0, 0, 0) >= 0)
-        put(1, fields[0]), put(1, " "), put(1, fields[2]), put(1, " on "), put(1, fields[4]);
-    put(1, "\n");
+        gather(fields[0]), gather(" "), gather(fields[2]), gather(" on "), gather(fields[4]);
+    put_gathered(1);
+}
+
+/* The status of it all, alone on its line: whoever watches the console waits for it.  The kernel is silent meanwhile;
+ * tcdrain, since what stands in the terminal's buffer is lost when the power goes. */
+static void report(int status)
+{
+    (void)SYSCALL(SYS_SYSLOG, CONSOLE_OFF, 0, 0, 0, 0);
+    (void)SYSCALL(SYS_IOCTL, 1, TCSBRK, 1, 0, 0);
+    gather("ccabridge-init: exit ");
+    gather_number(status);
+    put_gathered(1);
+    (void)SYSCALL(SYS_IOCTL, 1, TCSBRK, 1, 0, 0);
+    (void)SYSCALL(SYS_SYSLOG, CONSOLE_ON, 0, 0, 0, 0);
 }
 
 static void load_modules(void)
@@ -133,12 +146,7 @@ int init_main(long *stack)
     /* Absent where configfs is a module that was not asked for. */
     mount("configfs", "config", "/sys/kernel/config", "", 0);
     mount_shares();
-    int status = work();
-    put(1, "ccabridge-init: exit ");
-    put_number(1, status);
-    put(1, "\n");
-    /* tcdrain: what stands in the terminal's buffer is lost when the power goes. */
-    (void)SYSCALL(SYS_IOCTL, 1, TCSBRK, 1, 0, 0);
+    report(work());
     (void)SYSCALL(SYS_SYNC, 0, 0, 0, 0, 0);
     long error = SYSCALL(SYS_REBOOT, REBOOT_MAGIC, REBOOT_MAGIC2, POWER_OFF, 0, 0);
     complain("power", "off", error);

@@ -38,17 +38,37 @@ void put(long fd, const char *text)
     (void)write_all(fd, text, length(text));
 }
 
-void put_number(long fd, long number)
+/* What is gathered here goes out with one write: messages of the kernel would stand between several. */
+static char gathered[512];
+static size_t used;
+
+void gather(const char *text)
+{
+    while (*text && used < sizeof gathered)
+        gathered[used++] = *text++;
+}
+
+void gather_number(long number)
 {
     char digits[24];
-    size_t at = sizeof digits;
+    size_t at = sizeof digits - 1;
     unsigned long rest = number < 0 ? 0UL - (unsigned long)number : (unsigned long)number;
+    digits[at] = 0;
     do
         digits[--at] = (char)('0' + rest % 10);
     while (rest /= 10);
     if (number < 0)
         digits[--at] = '-';
-    (void)write_all(fd, digits + at, sizeof digits - at);
+    gather(digits + at);
+}
+
+void put_gathered(long fd)
+{
+    if (used == sizeof gathered)
+        used--;
+    gathered[used++] = '\n';
+    (void)write_all(fd, gathered, used);
+    used = 0;
 }
 
 static const char *error_name(long error)
@@ -78,16 +98,16 @@ static const char *error_name(long error)
 void complain(const char *what, const char *name, long error)
 {
     const char *text = error_name(error < 0 ? -error : error);
-    put(2, "ccabridge-init: ");
-    put(2, what);
-    put(2, " ");
-    put(2, name);
-    put(2, ": ");
+    gather("ccabridge-init: ");
+    gather(what);
+    gather(" ");
+    gather(name);
+    gather(": ");
     if (text)
-        put(2, text);
+        gather(text);
     else
-        put(2, "error "), put_number(2, error < 0 ? -error : error);
-    put(2, "\n");
+        gather("error "), gather_number(error < 0 ? -error : error);
+    put_gathered(2);
 }
 
 long read_file(const char *path, char *to, size_t size)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from bridge.core import NEVER
 from machine.bus import Bus
 from machine.end import GUEST_EXIT, STUCK, UNHANDLED, End
 from machine.payload_abi import HOST_CALLS
@@ -128,11 +129,22 @@ class Runner:
                 self._idle()
 
     def _wakes(self, vcpu: Vcpu) -> bool:
+        if vcpu.wake_at <= self.machine.board.insns:
+            return True
         return self.interrupts is not None and self.interrupts.pending(vcpu.index)
+
+    def _wait(self, vcpu: Vcpu, data: bytes) -> None:
+        """Until an interrupt, or the next edge of a timer that the REC has left armed."""
+        clock = self.machine.config.clock
+        cntp_ctl, cntp_cval, cntv_ctl, cntv_cval = _timers(data)
+        edges = [cval for ctl, cval in ((cntp_ctl, cntp_cval), (cntv_ctl, cntv_cval)) if ctl & 7 == 1]
+        vcpu.waiting = True
+        vcpu.wake_at = min((-(-cval * clock.rate // clock.cntfrq) for cval in edges), default=NEVER)
 
     def _idle(self) -> None:
         """Every vCPU waits: time goes on to what wakes one of them."""
-        if not self.machine.skip_time():
+        edges = [v.wake_at for v in self.vmm.vcpus if v.on and v.request is None]
+        if not edges or not self.machine.skip_time(edges):
             names = ", ".join(f"vCPU {v.index}" for v in self.vmm.vcpus if v.on) or "no vCPU is on"
             raise End(STUCK, f"realm `{self.vmm.name}`: {names}: WFI and no interrupt can come")
 
@@ -152,7 +164,7 @@ class Runner:
             if not result:
                 vcpu.entry = machine.rmm.paused or vcpu.entry
                 machine.rmm.paused = None
-                vcpu.waiting = machine.pe.waiting
+                vcpu.waiting, vcpu.wake_at = machine.pe.waiting, machine.pe.wake_at
                 machine.pe.waiting = False
                 return
             vcpu.entry = None
@@ -203,7 +215,7 @@ class Runner:
                 return self._unprotected(vcpu, esr, ipa, far & 0xFFF, gprs[0])
             return self._protected(vcpu, esr, ipa)
         if ec == EC_WFX:
-            vcpu.waiting = True
+            self._wait(vcpu, data)
             return False
         if ec == EC_SYSREG and self.interrupts is not None and self.interrupts.sysreg(vcpu.index, esr, gprs[0]):
             return True
@@ -263,7 +275,8 @@ class Runner:
             vmm.psci_complete(vcpu, target, PsciStatus.SUCCESS)
             return True
         if function in _CPU_SUSPEND:
-            vcpu.waiting = True
+            if self.interrupts is not None:  # without, nothing could end it
+                self._wait(vcpu, data)
             return False
         if function in (_SYSTEM_OFF, _SYSTEM_RESET):
             what = "is off" if function == _SYSTEM_OFF else "asks for a reset: a realm cannot be reset"

@@ -37,6 +37,7 @@ class Vcpu:
         self.finalized = False
         self.on = runnable
         self.waiting = False
+        self.wake_at = 0  # instruction count at which a timer ends the waiting
         self.entry: Frame | None = None
         self.request: tuple[int, int] | None = None
         self.entries = 0

@@ -75,10 +75,24 @@ class Vcpu(Bank):
     """A vCPU: SGIs and PPIs, and the interrupts (SPIs too) that are active on it or in its LRs.
 
     lrs: as they were at the last exit, or are for the next entry; ids: the INTID in each that is in use.
-    changed: the LRs must be made anew.  running: between fill and fold, the LRs are the hardware's.
+    changed: the LRs must be made anew.  running: between fill and fold, the LRs are the hardware's.  ran: before the
+    last fold.
     """
 
-    __slots__ = ("active", "affinity", "changed", "entry", "ids", "listed", "lrs", "pmr", "routed", "running", "timers")
+    __slots__ = (
+        "active",
+        "affinity",
+        "changed",
+        "entry",
+        "ids",
+        "listed",
+        "lrs",
+        "pmr",
+        "ran",
+        "routed",
+        "running",
+        "timers",
+    )
 
     def __init__(self, affinity: int) -> None:
         super().__init__(32, _SGIS)
@@ -89,6 +103,7 @@ class Vcpu(Bank):
         self.entry: Entry = (0, _NO_LRS)
         self.changed = False
         self.running = False
+        self.ran = True
         self.timers = 0
         self.pmr = 0
 
@@ -97,9 +112,8 @@ class VGic:
     """affinities: MPIDR_EL1 affinity fields (Aff3 in [39:32]) of each vCPU.  spis: shared interrupts, from INTID 32
     on, rounded up to 32.  lrs: list registers that the RMM offers.
 
-    The caller keeps this order at each exit that the realm ran for: `fold`, `timers`, then the exit itself (MMIO,
-    `sysreg`, devices), then `fill` and the next entry.  An exit whose realm did not run (a host call that could not be
-    completed) has no LRs to fold.
+    The caller keeps this order at each exit: `fold`, `timers`, then the exit itself (MMIO,
+    `sysreg`, devices), then `fill` and the next entry.
     """
 
     def __init__(self, affinities: Sequence[int], spis: int = 64, lrs: int = MAX_LRS) -> None:
@@ -144,7 +158,7 @@ class VGic:
         """The timers' levels, from CNTP_CTL_EL0 and CNTV_CTL_EL0 of an exit: ENABLE and ISTATUS without IMASK."""
         state = (cntv_ctl & 7 == 5) << PPI_VTIMER | (cntp_ctl & 7 == 5) << PPI_PTIMER
         cpu = self.vcpus[vcpu]
-        if state == cpu.timers:
+        if state == cpu.timers or not cpu.ran:
             return
         before, cpu.timers = cpu.timers, state
         for intid in intids(before ^ state):
@@ -200,6 +214,10 @@ class VGic:
         """Takes back what an RmiRecExit reports."""
         cpu = self.vcpus[vcpu]
         cpu.running = False
+        # VFIQEn is RES1: nothing at all is what an exit reports whose realm did not run (rmm-abi.md §4.9), timers too.
+        cpu.ran = bool(vmcr) or any(lrs)
+        if not cpu.ran:
+            return
         cpu.pmr = vmcr >> 24 & 0xFF
         if lrs != cpu.lrs:
             self._take_back(cpu, lrs)

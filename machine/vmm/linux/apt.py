@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +163,8 @@ class Apt:
         self.source = source
         self._report = report
         key = hashlib.sha256(f"{source.uris[0]} {source.suites[0]}".encode()).hexdigest()[:8]
+        if not str(folder).isprintable() or '"' in str(folder):
+            raise UserError(f"{folder}: apt cannot work in a folder of that name")
         self._folder = folder / f"{source.suites[0].replace('/', '_')}-{key}"
         for name in ("lists/partial", "cache/archives/partial"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
@@ -228,7 +231,8 @@ class Apt:
         command = [_tool("apt-get"), "-q", "-y", "-c", str(self._configuration)]
         reader, writer = os.pipe()
         environ = os.environ | {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-        with os.fdopen(reader, encoding="utf-8", errors="replace") as status:
+        # Into a file: a pipe could fill up while the other one is read.
+        with os.fdopen(reader, encoding="utf-8", errors="replace") as status, tempfile.TemporaryFile() as complaints:
             try:
                 process = subprocess.Popen(
                     [*command, "-o", f"APT::Status-Fd={writer}", *words],
@@ -237,9 +241,7 @@ class Apt:
                     pass_fds=(writer,),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    errors="replace",
+                    stderr=complaints,
                 )
             finally:
                 os.close(writer)
@@ -250,13 +252,15 @@ class Apt:
                     percent = rest.split(":")[1:2]
                     if kind == "dlstatus" and percent:
                         self._report(f"{float(percent[0]):3.0f} %")
-                complaints = process.communicate()[1]
+                process.wait()
             except BaseException:
                 process.kill()
-                process.communicate()
+                process.wait()
                 raise
+            complaints.seek(0)
+            said = complaints.read(1 << 20).decode("utf-8", "replace")
         if process.returncode:
-            raise UserError(f"{self.source.uris[0]} {self.source.suites[0]}: {_complaint(complaints)}")
+            raise UserError(f"{self.source.uris[0]} {self.source.suites[0]}: {_complaint(said)}")
 
 
 def _complaint(text: str) -> str:

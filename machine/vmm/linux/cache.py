@@ -51,6 +51,13 @@ def cached_kernel(flavour: str | None = None) -> CachedKernel | None:
     return min(newest, key=lambda kernel: (kernel.flavour != "cloud", kernel.release), default=None)
 
 
+def cached_as(image: Path) -> CachedKernel | None:
+    """The fetched kernel whose Image a path names, or None: its modules stand beside it."""
+    about = image.resolve().parent / ABOUT
+    kernel = _read(about)
+    return kernel if kernel is not None and kernel.image.resolve() == image.resolve() else None
+
+
 def cached_busybox() -> Path | None:
     """The fetched static busybox, or None."""
     path = cache_dir() / BUSYBOX / BUSYBOX

@@ -16,7 +16,8 @@ from typing import Any
 from bridge.errors import UserError, one_line
 from bridge.image import read_bytes
 
-from .fdt import Board, check_bootargs
+from . import command_line
+from .fdt import Board
 from .placement import MAX_DTB
 
 _MAGIC = 0xD00DFEED
@@ -210,6 +211,7 @@ def check(tree: Tree, board: Board) -> None:
     psci = next((node for node in tree.root.children if "arm,psci" in node.text("compatible")), None)
     if psci is not None and psci.text("method") != "smc":
         raise UserError(f"{tree.path}: `{psci.name}`: method `{psci.text('method')}`: a realm calls PSCI by `smc`")
+    command_line.check(bootargs(tree), board.shared_bit)
     initrd = initrd_range(tree)
     if initrd is not None and not board.ram_base <= initrd[0] <= initrd[1] <= end:
         raise UserError(f"{tree.path}: its initrd, {initrd[0]:#x} to {initrd[1]:#x}, is not in the realm's RAM")
@@ -290,10 +292,13 @@ def bootargs(tree: Tree) -> str:
 
 
 def completed(tree: Tree, *, bootargs: str | None = None, initrd: tuple[int, int] | None = None) -> bytes:
-    """The tree as a file, with the command line and the initrd of this launch in /chosen; all else as it was."""
+    """The tree as a file, with the command line and the initrd of this launch in /chosen; all else as it was.
+
+    To be checked after, as what it has become: `check(parse_tree(…))`.
+    """
     changes: dict[str, bytes] = {}
     if bootargs is not None:
-        check_bootargs(bootargs)
+        command_line.check(bootargs)
         changes["bootargs"] = bootargs.encode("ascii") + b"\0"
     if initrd is not None:
         changes["linux,initrd-start"], changes["linux,initrd-end"] = (a.to_bytes(8, "big") for a in initrd)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.errors import UserError
 
-from . import layout
+from . import command_line, layout
 from .layout import Region
 from .placement import MAX_DTB
 
@@ -17,8 +17,6 @@ _GIC, _CLOCK = 1, 2
 _EDGE, _HIGH = 1, 4
 _UART_HZ = 1_843_200
 _PL011_HZ = 24_000_000
-# Linux, COMMAND_LINE_SIZE of arm64.
-MAX_BOOTARGS = 2047
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +69,11 @@ def generate(board: Board) -> bytes:
 def _check(board: Board) -> None:
     if not 1 <= len(board.mpidrs) <= layout.MAX_CPUS:
         raise UserError(f"{len(board.mpidrs)} vCPUs: between 1 and {layout.MAX_CPUS} are supported")
-    check_bootargs(board.bootargs)
+    command_line.check(board.bootargs, board.shared_bit)
     slots = layout.VIRTIO.size // layout.VIRTIO_STRIDE
     for slot in board.virtio:
         if not 0 <= slot < slots:
             raise UserError(f"virtio device {slot}: there are {slots} slots")
-
-
-def check_bootargs(text: str) -> None:
-    """UserError for a command line that Linux would cut off or that a device tree cannot hold."""
-    if len(text) > MAX_BOOTARGS:
-        raise UserError(f"a kernel command line of {len(text)} bytes: Linux takes at most {MAX_BOOTARGS}")
-    if not text.isascii() or not text.isprintable():
-        raise UserError("the kernel command line has characters that are not printable ASCII")
 
 
 def _node(name: str) -> Any:

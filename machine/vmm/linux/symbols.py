@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Names in the kernel: from its System.map or its vmlinux, wherever the kernel stands in memory."""
+"""Names in the kernel: from its System.map, its vmlinux, or the image itself, wherever it stands in memory."""
 
 from __future__ import annotations
 
@@ -10,25 +10,42 @@ from bridge.errors import UserError, one_line
 from bridge.image import read_bytes
 from bridge.symbols import SymbolTable
 
+from .image import Kernel
+from .kallsyms import kallsyms
+
 _LINE = re.compile(rb"([0-9a-f]{8,16}) ([a-zA-Z]) ([^\s$][^\s]{0,255})(?:[ \t].*)?")
 _NOT_IN_MEMORY = frozenset(b"aAUnN")
 
 
-class KernelSymbols:
-    """Symbols at the kernel's virtual addresses, found by those or by the IPA that the kernel was loaded at."""
+# Linux, arch/arm64/include/asm/memory.h: KIMAGE_VADDR with 48-bit addresses, where _text is without KASLR.
+KIMAGE_VADDR = 0xFFFF_8000_8000_0000
 
-    def __init__(self, table: SymbolTable, base: int) -> None:
-        """base: IPA of `_text`, where the Image stands."""
+
+class KernelSymbols:
+    """A kernel's symbols, found by virtual address or by the IPA that it was loaded at: it starts with its MMU off."""
+
+    def __init__(self, table: SymbolTable, base: int, text: int | None = None) -> None:
+        """base: IPA of `_text`, where the Image stands.  text: its address in the table, by default of that name."""
         self._table = table
         self._base = base
-        self._text = table.address("_text")
-        self._end = table.address("_end")
+        self._text = table.address("_text") if text is None else text
+        end = table.address("_end")
+        self._size = 0 if end is None or self._text is None else end - self._text
 
     def lookup(self, address: int) -> str | None:
-        """`name+0x10` for a virtual address, or for an IPA: the kernel starts with its MMU off."""
-        if self._text is not None and self._end is not None and 0 <= address - self._base < self._end - self._text:
-            address += self._text - self._base
-        return self._table.lookup(address)
+        """`name+0x10`, or None where the kernel has nothing."""
+        if self._text is None:
+            return self._table.lookup(address)
+        for start in (self._base, KIMAGE_VADDR):
+            if 0 <= address - start < self._size:
+                return self._table.lookup(self._text + address - start)
+        return self._table.lookup(address) if self._text else None
+
+
+def own_symbols(kernel: Kernel, base: int) -> KernelSymbols | None:
+    """The symbols that a kernel carries itself (CONFIG_KALLSYMS), loaded at IPA `base`; None when it has none."""
+    table = kallsyms(kernel.data)
+    return KernelSymbols(table, base, 0) if table is not None else None
 
 
 def read_symbols(path: str | os.PathLike[str]) -> SymbolTable:

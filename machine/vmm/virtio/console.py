@@ -29,6 +29,7 @@ class Console(VirtioDevice):
     name = "console"
     id = 3
     queues = (64, 64)
+    patient = (TRANSMIT,)
 
     def __init__(self, sink: Callable[[bytes], None], columns: int = 0, rows: int = 0) -> None:
         self._sink = sink

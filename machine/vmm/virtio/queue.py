@@ -86,8 +86,8 @@ class Chain:
 class Queue:
     """One split virtqueue.  maximum: QueueSizeMax, a power of 2.
 
-    take: the next request.  give: its buffers go back with the number of bytes written.  `finish` publishes what was
-    given since the last time.
+    take: the next request.  give: its buffers go back with the number of bytes written.  `publish` tells the driver
+    of what was given, `interrupts` whether that needs an interrupt.
     """
 
     def __init__(self, memory: GuestMemory, maximum: int) -> None:
@@ -107,6 +107,7 @@ class Queue:
         self._limit = 0
         self._used = 0
         self._published = 0
+        self._asked = 0
         self._ring = b""
         self._given: list[bytes] = []
         self._wanted: int | None = None
@@ -205,20 +206,33 @@ class Queue:
         self._given.append(_USED.pack(chain.head, min(written, 0xFFFF_FFFF)))
         self._used = self._used + 1 & 0xFFFF
 
-    def finish(self) -> bool:
-        """Publishes what was given back; returns whether the driver wants an interrupt for it."""
+    def publish(self) -> bool:
+        """Publishes what was given back; returns whether that was anything."""
         given = self._given
         if not given:
             return False
         self._given = []
-        size, base, old = self.size, self.device, self._published
-        at = old & size - 1
+        size, base = self.size, self.device
+        at = self._published & size - 1
         write = self._memory.write
         write(base + 4 + 8 * at, b"".join(given[: size - at]))
         if len(given) > size - at:
             write(base + 4, b"".join(given[size - at :]))
-        new = self._published = self._used
-        write(base + 2, _U16.pack(new))
+        self._published = self._used
+        write(base + 2, _U16.pack(self._used))
+        return True
+
+    def interrupts(self, *, later: bool = False) -> bool:
+        """Whether the driver wants an interrupt for what was published since it was last asked.
+
+        later: the guest ran since `look`, and may have seen for itself what came back.
+        """
+        new, old = self._published, self._asked
+        if new == old:
+            return False
+        if later:
+            self._ring = self._memory.read(self.driver, 6 + 2 * self.size)
+        self._asked = new
         ring = self._ring
         if not self.event_index:
             return not ring[0] & NO_INTERRUPT

@@ -7,9 +7,10 @@ accept it never gets FEATURES_OK.  Whatever a driver does wrong ends in DEVICE_N
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
-from machine.vmm.ports import GuestFault, GuestMemory, Line, Trace, untraced, unwired
+from machine.vmm.ports import Clock, GuestFault, GuestMemory, Line, Trace, untraced, unwired
 
 from .queue import Queue, QueueError
 
@@ -60,6 +61,9 @@ F_RING_RESET: Final = 1 << 40
 REQUIRED: Final = F_VERSION_1 | F_ACCESS_PLATFORM
 OFFERED: Final = REQUIRED | F_INDIRECT | F_EVENT_INDEX | F_RING_RESET
 
+PATIENCE: Final = 50_000
+"""Nanoseconds of virtual time: long for a driver that polls, short for one that waits."""
+
 VENDOR: Final = 0x42414343  # "CCAB"
 _U32: Final = 0xFFFF_FFFF
 _ADDRESSES: Final = {
@@ -75,6 +79,8 @@ _ADDRESSES: Final = {
 class VirtioDevice:
     """One kind of device.  name: in the trace.  id: §5.  features: its own bits.  queues: QueueSizeMax of each.
 
+    patient: queues whose driver does not wait for its buffers: their interrupts may come PATIENCE later.
+
     `serve` does all that can be done on a queue now: requests wait there, or the device has news for the driver.
     """
 
@@ -82,6 +88,7 @@ class VirtioDevice:
     id = 0
     features = 0
     queues: tuple[int, ...] = ()
+    patient: tuple[int, ...] = ()
     transport: VirtioMmio
 
     def config(self) -> bytes:
@@ -111,14 +118,21 @@ class VirtioDevice:
 
 
 class VirtioMmio:
-    """The registers of one device, in one 4K page."""
+    """The registers of one device, in one 4K page.  clock: lets interrupts of patient queues wait."""
 
     size = 4096
 
     def __init__(
-        self, device: VirtioDevice, memory: GuestMemory, line: Line = unwired, trace: Trace = untraced
+        self,
+        device: VirtioDevice,
+        memory: GuestMemory,
+        line: Line = unwired,
+        trace: Trace = untraced,
+        clock: Clock | None = None,
     ) -> None:
         self.device = device
+        self._clock = clock
+        self._waiting: set[int] = set()
         self.trace = trace
         self._line = line
         self._offered = OFFERED | device.features
@@ -150,10 +164,26 @@ class VirtioMmio:
             return
         try:
             self.device.serve(index, queue)
-            if queue.finish():
-                self._raise(USED_BUFFER)
+            if queue.publish():
+                if self._clock is None or index not in self.device.patient:
+                    if queue.interrupts():
+                        self._raise(USED_BUFFER)
+                elif index not in self._waiting:
+                    self._waiting.add(index)
+                    self._clock.after(PATIENCE, partial(self._late, index))
         except (QueueError, GuestFault) as error:
             self._fail(f"queue {index}: {error}")
+
+    def _late(self, index: int) -> None:
+        """Drivers that poll for their buffers have seen them by now, and moved used_event."""
+        self._waiting.discard(index)
+        queue = self._queues[index]
+        if queue.ready and self.status & (DRIVER_OK | NEEDS_RESET) == DRIVER_OK:
+            try:
+                if queue.interrupts(later=True):
+                    self._raise(USED_BUFFER)
+            except GuestFault as error:
+                self._fail(f"queue {index}: {error}")
 
     def config_changed(self) -> None:
         """The device's configuration is another one than before (§4.2.2.1)."""

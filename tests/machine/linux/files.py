@@ -74,7 +74,7 @@ def deb(files: Mapping[str, bytes], *, suffix: str = ".xz", links: Mapping[str, 
     tarfile.open(fileobj=empty, mode="w").close()
     members = (
         ("debian-binary", b"2.0\n"),
-        ("control.tar.gz", gzip.compress(empty.getvalue())),
+        ("control.tar.gz", gzip.compress(empty.getvalue(), mtime=0)),
         (f"data.tar{suffix}", data),
     )
     out = b"!<arch>\n"

@@ -212,6 +212,11 @@ def test_check__initrd_outside_ram() -> None:
     assert "its initrd, 0x70000000 to 0x70001000" in refused(lambda t: node(t, "chosen").properties.update(change))
 
 
+def test_check__console_of_its_command_line() -> None:
+    change = {"bootargs": b"earlycon=uart,mmio,0x1000000\0"}
+    assert "use 0x101000000" in refused(lambda t: node(t, "chosen").properties.update(change))
+
+
 def test_check__addresses_of_three_cells() -> None:
     assert "addresses of 3 cells are not supported" in refused(
         lambda t: t.root.properties.update({"#address-cells": reg(3)})

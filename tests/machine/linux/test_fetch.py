@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -266,6 +267,9 @@ def test_cache__newest_wins_cloud_before_full_and_rubbish_is_no_kernel(
     assert newest is not None and newest.release == "6.10-cloud-arm64"
     assert full is not None and full.release == "6.10-arm64"
     assert len(cache.cached_kernels()) == 3
+    assert cache.cached_as(full.image) == full
+    assert cache.cached_as(full.image.parent / "about.json") is None
+    assert cache.cached_as(tmp_path / "Image") is None
 
 
 def test_cache__folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -297,3 +301,36 @@ def test_cached_kernel__is_one_that_a_realm_can_run() -> None:
     assert found.release == kernel.release
     assert found.knows_rsi
     assert found.page_size in (4096, 16384, 65536)
+
+
+def _sign(tmp_path: Path, name: str, suite: str) -> Path:
+    """Signs a suite of the test repository with a new key; the keyring with that key."""
+    home = tmp_path / f"gnupg-{name}"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"]
+    release = tmp_path / "debian" / "dists" / suite / "Release"
+    keyring = tmp_path / f"{name}.gpg"
+    try:
+        subprocess.run([*gpg, "--quick-gen-key", f"{name}@example.org", "ed25519", "sign", "never"], check=True)
+        subprocess.run([*gpg, "--output", str(keyring), "--export"], check=True)
+        signed = release.with_name("InRelease")
+        subprocess.run([*gpg, "--yes", "--output", str(signed), "--clearsign", str(release)], check=True)
+    finally:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    return keyring
+
+
+def test_fetch__signature_is_checked_with_the_keyring_of_the_source(apt: Fetch, tmp_path: Path) -> None:
+    if not all(map(shutil.which, ("gpg", "gpgconf"))):
+        pytest.skip("gpg is not installed")
+    other = _sign(tmp_path, "other", "trixie")
+    mine = _sign(tmp_path, "mine", "trixie-backports")
+    source = tmp_path / "sources.d" / "test.sources"
+    text = source.read_text().replace("Trusted: yes\n", "")
+    source.write_text(f"{text}Signed-By: {other}\n")
+    code, out, err = apt("-v")
+    assert (code, out) == (2, "")
+    assert "NO_PUBKEY" in err or "not signed" in err or "verif" in err
+    source.write_text(f"{text}Signed-By: {mine}\n")
+    code, _, err = apt("-v")
+    assert code == 0 and "was not checked" not in err

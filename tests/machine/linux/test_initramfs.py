@@ -29,8 +29,8 @@ def boot(archive: bytes, **options: object) -> FakeLinux:
     linux = FakeLinux(files, **options)  # type: ignore[arg-type]
     assert linux.run(INIT, ["/init"]) is None
     assert linux.calls[-1] == POWER_OFF
-    # Drained, then synced: what the console still holds is lost with the power.
-    assert linux.calls[-3:-1] == [("ioctl", 1, 0x5409), ("sync", 0, 0)]
+    # Drained (tcdrain): what the console still holds is lost with the power.
+    assert linux.calls[-4:-1] == [("ioctl", 1, 0x5409), ("syslog", 7, 0), ("sync", 0, 0)]
     return linux
 
 
@@ -112,6 +112,14 @@ def test_init__module_that_fails_is_named_one_that_is_there_is_not() -> None:
     linux = boot(build(script="true", modules=MODULES), failing_modules={paths[0]: EEXIST, paths[1]: ENODEV})
     assert f"ccabridge-init: module {paths[1]}: ENODEV\n" in linux.console.decode()
     assert paths[0] not in linux.console.decode()
+
+
+def test_init__what_it_says_is_one_write_a_line_and_the_kernel_is_silent_at_the_last() -> None:
+    """syslog(2): 6 keeps messages from the console, 7 lets them through again."""
+    linux = boot(build(script="nosuch"))
+    lines = [b"ccabridge-init: Linux 7.2-fake on aarch64\n", b"ccabridge-init: run nosuch: ENOENT\n"]
+    assert linux.writes == [*lines, b"ccabridge-init: exit 127\n"]
+    assert [call for call in linux.calls if call[0] == "syslog"] == [("syslog", 6, 0), ("syslog", 7, 0)]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 20])

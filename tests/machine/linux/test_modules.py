@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
     put("kernel/a/arm-cca-guest.ko.xz", lzma.compress(module("arm_cca_guest", "tsm_report")))
     put("kernel/b/tsm_report.ko", module("tsm_report", "configfs"))
-    put("kernel/c/configfs.ko.gz", gzip.compress(module("configfs")))
+    put("kernel/c/configfs.ko.gz", gzip.compress(module("configfs"), mtime=0))
     put("kernel/d/net.ko", module("net", "configfs,tsm-report"))
     put("kernel/e/round.ko", module("round", "about"))
     put("kernel/e/about.ko", module("about", "round"))

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from machine.vmm.ports import GuestFault
+from machine.vmm.ports import Alarm, Clock, GuestFault
 from machine.vmm.virtio import VirtioDevice, VirtioMmio
 
 SHARED = 0x1_8000_0000
@@ -34,6 +34,30 @@ class Ram:
     def write(self, ipa: int, data: bytes) -> None:
         at = self._at(ipa, len(data))
         self.data[at : at + len(data)] = data
+
+
+class Time:
+    """A clock that a test turns by hand."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+        self._alarms: list[tuple[int, Callable[[], None]]] = []
+
+    def after(self, ns: int, action: Callable[[], None]) -> Alarm:
+        self._alarms.append((self.ns + ns, action))
+        return self
+
+    def cancel(self) -> None:
+        raise AssertionError("nobody cancels")
+
+    def turn(self, ns: int) -> int:
+        """Lets time pass; returns how many alarms that set off."""
+        self.ns += ns
+        due = [action for at, action in self._alarms if at <= self.ns]
+        self._alarms = [(at, action) for at, action in self._alarms if at > self.ns]
+        for action in due:
+            action()
+        return len(due)
 
 
 class DriverQueue:
@@ -121,13 +145,15 @@ class Driver:
 
     WANTED = (1 << 32) | (1 << 33) | (1 << 28) | (1 << 29)
 
-    def __init__(self, device: VirtioDevice, ram: Ram | None = None) -> None:
+    def __init__(self, device: VirtioDevice, ram: Ram | None = None, clock: Clock | None = None) -> None:
         self.ram = ram or Ram()
         self.level = False
         self.edges = 0
         self.events: list[str] = []
         self._next = SHARED
-        self.mmio = VirtioMmio(device, self.ram, self._line, lambda name, text: self.events.append(f"{name}: {text}"))
+        self.mmio = VirtioMmio(
+            device, self.ram, self._line, lambda name, text: self.events.append(f"{name}: {text}"), clock
+        )
         self.queues: list[DriverQueue] = []
 
     def _line(self, level: bool) -> None:

@@ -375,6 +375,30 @@ def test_registers__set_and_clear_pairs() -> None:
     assert read(0x400 + 92, 4) == 0x10A0_A0A0 and read(0x400 + 96, 4) == 0
 
 
+def test_exit_without_a_run__loses_nothing() -> None:
+    """A host call that cannot be completed leaves the GIC and timer fields of the exit zero."""
+    gic = make()
+    edges(gic)
+    gic.timers(0, 0, 5)
+    gic.set_line(40, True)
+    gic.fill(0)
+    gic.fold(0, 0, (0,) * 16, 0, 0)
+    gic.timers(0, 0, 0)
+    assert gic.pending(0)
+    assert sorted(Pe(gic, 0).handle()) == [27, 40]
+
+
+def test_isactiver__on_the_vcpu_that_it_is_routed_to() -> None:
+    gic = make(2)
+    gic.distributor.write(0x6000 + 8 * 40, 8, 1)
+    gic.distributor.write(0x304, 4, 1 << 8)
+    gic.distributor.write(0x304, 4, 1 << 8)
+    assert gic.fill(0)[1][0] == 0
+    assert gic.fill(1)[1][0] == 40 | 0xA0 << 48 | 1 << 60 | 1 << 63
+    gic.distributor.write(0x384, 4, 1 << 8)
+    assert gic.distributor.read(0x304, 4) == 0
+
+
 def test_ispendr__pends_a_level_until_it_is_taken() -> None:
     gic = make()
     pe = Pe(gic, 0)

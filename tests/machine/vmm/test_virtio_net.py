@@ -303,6 +303,22 @@ def test_tcp__guests_window_is_kept(guest: Guest, server: tuple[int, list[bytes]
     guest.until(lambda: client.take() and len(client.data) >= 256)
 
 
+def test_tcp__our_window_closes_and_opens(guest: Guest) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = TcpClient(guest, listener.getsockname()[1])
+        client.connect()
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(LIMIT)
+            client.send(ACK | PSH, b"x" * 40_000)
+            client.send(ACK | PSH, b"y" * 40_000)
+            client.take()
+            assert client.peer_window == 0 and client.flags[-1] == ACK, "only `poll` gives data to the host"
+            client.seq -= 80_000 - 65_535
+            guest.until(lambda: client.take() and client.peer_window == 65_535)
+            assert client.data == b"" and peer.recv(65_535, socket.MSG_WAITALL) == b"x" * 40_000 + b"y" * 25_535
+
+
 def test_tcp__repeated_and_early_segments(guest: Guest, server: tuple[int, list[bytes]]) -> None:
     port, got = server
     client = TcpClient(guest, port)
@@ -398,6 +414,17 @@ def test_udp__flows_are_bounded(guest: Guest) -> None:
 def test_spoofed_source__dropped(guest: Guest) -> None:
     guest.ip(1, b"\x08\x00\x00\x00\x12\x34\x00\x01", GATEWAY, bytes((10, 0, 2, 77)))
     assert guest.frames() == []
+
+
+def test_receive__waits_for_buffers_and_asks_to_be_told(guest: Guest) -> None:
+    guest.driver.start()
+    guest.receive, guest.transmit = guest.driver.queues
+    assert guest.receive.avail_event() == 0xFFFF, "nothing waits: no notification of buffers"
+    for _ in range(3):
+        guest.ip(1, b"\x08\x00\x00\x00\x12\x34\x00\x01")
+    assert guest.receive.avail_event() == 0, "frames wait: the next buffer is notified"
+    guest.refill()
+    assert len(guest.frames()) == 3
 
 
 def test_receive_buffer__too_small_needs_reset(guest: Guest) -> None:

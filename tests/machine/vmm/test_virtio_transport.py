@@ -14,7 +14,7 @@ from machine.vmm.virtio.console import Console
 from machine.vmm.virtio.queue import Queue
 from machine.vmm.virtio.rng import Rng
 
-from .driver import SHARED, Driver, Ram
+from .driver import SHARED, Driver, Ram, Time
 
 TRANSPORT = (1 << 32) | (1 << 33) | (1 << 28) | (1 << 29)
 PLATFORM = 1 << 33
@@ -173,6 +173,16 @@ def test_indices__wrap_at_65536(driver: Driver) -> None:
         queue.seen = queue.used_index()
         queue.set_used_event(queue.seen)
     assert not driver.broken and queue.added == 1
+
+
+def test_used_ring__a_batch_across_its_end(driver: Driver) -> None:
+    driver.start(size=8)
+    queue = driver.queues[0]
+    for _ in range(6):
+        queue.call([b"x"], [1])
+    heads = [queue.add([text], [2]) for text in (b"ab", b"cd", b"ef", b"gh")]
+    queue.kick()
+    assert queue.reap() == [(head, 2, text) for head, text in zip(heads, (b"AB", b"CD", b"EF", b"GH"), strict=True)]
 
 
 def test_accesses__of_a_request_are_few(driver: Driver) -> None:
@@ -353,6 +363,39 @@ def test_console__input_is_bounded_and_needs_no_kicks() -> None:
     receive.add([], [70_000])
     receive.kick()
     assert receive.avail_event() == 0, "nothing waits: one before the next index, so that no index passes it"
+
+
+def test_console__polled_output_makes_no_interrupt() -> None:
+    """Linux's hvc spins until its buffer is back and moves used_event: the interrupt is for drivers that wait."""
+    clock = Time()
+    driver = Driver(Console(lambda data: None), clock=clock)
+    driver.start()
+    transmit = driver.queues[1]
+    for _ in range(10):
+        transmit.call([b"polled"])
+    assert clock.turn(49_000) == 0 and clock.turn(1_000) == 1, "one look for all of them"
+    assert driver.edges == 0
+    transmit.add([b"not polled"])
+    transmit.kick()
+    assert not driver.level
+    clock.turn(50_000)
+    assert driver.level and driver.ack() == 1
+    transmit.reap()
+    transmit.add([b"x"])
+    transmit.kick()
+    driver.w(0x070, 0)
+    clock.turn(50_000)
+    assert not driver.level, "the driver is gone"
+
+
+def test_console__input_does_not_wait() -> None:
+    clock = Time()
+    console = Console(lambda data: None)
+    driver = Driver(console, clock=clock)
+    driver.start()
+    driver.queues[0].add([], [8])
+    console.feed(b"now")
+    assert driver.level
 
 
 def test_console__emergency_write() -> None:

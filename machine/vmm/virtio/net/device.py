@@ -43,6 +43,7 @@ class Net(VirtioDevice):
     id = 1
     features = F_CSUM | F_GUEST_CSUM | F_MAC | F_HOST_TSO4 | F_STATUS
     queues = (256, 256)
+    patient = (TRANSMIT,)
 
     def __init__(self, gateway: Gateway, pcap: Pcap | None = None, mac: bytes = GUEST_MAC) -> None:
         self._gateway = gateway

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel command line, as far as what stands in it can be wrong (Linux, Documentation/admin-guide)."""
+
+from __future__ import annotations
+
+import re
+
+from bridge.errors import UserError
+
+# Linux, COMMAND_LINE_SIZE of arm64, with the 0 at its end.
+MAX_LENGTH = 2047
+# earlycon=NAME[,mmio…],ADDRESS and console=NAME,mmio…,ADDRESS; other consoles are named by their driver.
+_CONSOLE = re.compile(
+    r"(?:^| )((?:earlycon=\w+,(?:mmio\w*,)?|console=\w+,mmio\w*,)(0x[0-9a-fA-F]{1,16}|\d{1,19}))(?=[, ]|$)"
+)
+
+
+def check(text: str, shared_bit: int | None = None) -> None:
+    """UserError for a line that Linux would cut off, that a device tree cannot hold, or whose console is protected.
+
+    shared_bit: of the realm; the registers of a console are at addresses that have it.
+    """
+    if len(text) > MAX_LENGTH:
+        raise UserError(f"a kernel command line of {len(text)} bytes: Linux takes at most {MAX_LENGTH}")
+    if not text.isascii() or not text.isprintable():
+        raise UserError("the kernel command line has characters that are not printable ASCII")
+    if shared_bit is None:
+        return
+    for match in _CONSOLE.finditer(text):
+        address = int(match[2], 16 if match[2].startswith("0x") else 10)
+        if address < shared_bit:
+            raise UserError(
+                f"`{match[1]}`: {address:#x} is a protected address (RIPAS EMPTY), where a realm has no devices: "
+                f"use {address | shared_bit:#x}"
+            )
