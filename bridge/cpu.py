@@ -92,6 +92,7 @@ def id_registers(
     dfr0 = values["ID_AA64DFR0_EL1"]
     for low in (4, 8, 32, 36, 40, 44, 48, 52, 56, 60):  # all but DebugVer, BRPs, WRPs, CTX_CMPs
         dfr0 = _set(dfr0, low, 0)
+    dfr0 = _set(dfr0, 36, 0xF)  # no Double Lock: OSDLR_EL1 is RES0
     values["ID_AA64DFR0_EL1"] = _set(dfr0, 8, PMUV3P7 if features.pmu else 0)
     values["ID_AA64DFR1_EL1"] = 0
 

@@ -22,6 +22,7 @@ SOURCES = (
     "sysreg.c",
     "traps.c",
     "vhe.c",
+    "watchpoints.c",
     "time.c",
     "pmu.c",
     "maintenance.c",

@@ -262,7 +262,12 @@ int cca_run(cca_core *c, uint64_t slice)
         c->fault_pending = false;
         c->stopped = false;
         c->block_insns = 0;
-        switch (engine_run(c->e, engine_pc(c->e), &error)) {
+        enum cca_stop stop = engine_run(c->e, engine_pc(c->e), &error);
+        if (c->watchpoint_pass) {
+            c->watchpoint_pass = false;
+            c->flush_pending = true;
+        }
+        switch (stop) {
         case CCA_STOP_FAULT:
             cca_handle_fault(c);
             break;
@@ -351,6 +356,7 @@ int cca_set_sysreg(cca_core *c, uint32_t encoding, uint64_t value)
     value = cca_keep(c, encoding & 0xFFFF, value);
     c->mmu_dirty = true;
     c->flush_pending = true;
+    c->watchpoints_stale = true;
     cca_watch_stale(c);
     if (cca_pmu_poke(c, encoding & 0xFFFF, value)) return 0;
     return engine_set_sysreg(c->e, encoding & 0xFFFF, value) ? 0 : -1;

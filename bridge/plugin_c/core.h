@@ -11,6 +11,7 @@ enum {
     CCA_PENDING_PAGES = 64,
     CCA_EVENTS = 256,
     CCA_FILTER_BITS = 1 << 16,
+    CCA_PLAIN_BLOCKS = 1024,
 };
 
 #define CCA_NEVER UINT64_MAX
@@ -41,6 +42,17 @@ struct cca_filter {
 /* The smallest naturally aligned power of two that covers what was added to it; none while mask is 0. */
 struct cca_span {
     uint64_t base, mask;
+};
+
+/* A block that holds nothing that could be watched for, as the addresses and the code of a generation are. */
+struct cca_plain {
+    uint64_t pc;
+    uint32_t bytes, generation;
+};
+
+/* An enabled one; addresses are without their tag. */
+struct cca_watchpoint {
+    uint64_t control, first, last;
 };
 
 struct cca_timer {
@@ -96,10 +108,17 @@ struct cca_core {
     uint8_t fp_to[4];            /* by level: where its SIMD&FP instructions trap to, 0: nowhere */
     bool sve_by_engine[4];       /* by level: the engine refuses SVE, which comes first */
     bool zen_el0;                /* CPTR_EL2.ZEN = 1 under E2H and TGE: EL0's SVE traps, EL2's does not */
+    struct cca_plain plain[CCA_PLAIN_BLOCKS];
+    uint32_t plain_generation;
     uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
     uint64_t stop_at;            /* while engine_stopping: where */
     uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
     bool cnthctl_held;
+    struct cca_watchpoint watchpoints[16];
+    uint8_t nwatchpoints;
+    bool watchpoints_stale;      /* a register of them was written */
+    bool watchpoint_pass;        /* the access being run has been looked at */
+    bool fault_watch;            /* the fill hook refused the access for that alone */
     bool e2h, host;              /* HCR_EL2.E2H; E2H and TGE: EL0 is the host's */
     uint64_t cptr;               /* CPTR_EL2, while E2H: the engine has another format */
     uint64_t hcr_beyond;         /* the bits of HCR_EL2 that the engine does not keep */
@@ -203,5 +222,12 @@ uint64_t cca_kept(struct cca_core *c, uint32_t encoding);                 /* and
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);
+
+/* What was read of the code at an address need not be there any more. */
+static inline void cca_forget_code(struct cca_core *c)
+{
+    c->fetch_page = NULL;
+    c->plain_generation++;
+}
 
 #endif

@@ -7,6 +7,7 @@
 #define PSTATE_NZCV 0xF0000000u
 #define PSTATE_DIT (1u << 24)
 #define PSTATE_PAN (1u << 22)
+#define PSTATE_SS (1u << 21)
 #define PSTATE_IL (1u << 20)
 #define PSTATE_SSBS (1u << 12)
 #define PSTATE_DAIF 0x3C0u
@@ -53,10 +54,10 @@ void cca_leave(struct cca_core *c, enum cca_reason reason)
 bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn)
 {
     if (va & 3) return false;
+    cca_refresh_mmu(c); /* which forgets the page where a translation register was written */
     if (c->fetch_page == NULL || c->fetch_va != (va & ~0xFFFull) || c->fetch_el != el) {
         struct cca_xlate x;
         struct cca_fault f;
-        cca_refresh_mmu(c);
         if (!cca_translate(&c->m->mem, &c->mmu, va & ~0xFFFull, CCA_FETCH, el, false, CCA_AT_NO_UPDATE, &x, &f))
             return false;
         uint8_t *host = cca_ram(&c->m->mem, x.pa, 4096);
@@ -93,6 +94,10 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
     } else {
         c->loop_insns = c->m->insns;
         c->loop_count = 0;
+    }
+    if (c->watchpoint_pass) { /* it is for one access, which this exception is instead of */
+        c->stopped = true;
+        engine_stop(c->e);
     }
     if (pstate & PSTATE_IL) cca_watch_stale(c); /* SPSR.IL, which an ERET brings back */
     if (c->cnthctl_held) {
@@ -172,6 +177,16 @@ static unsigned gpf_target(struct cca_core *c, unsigned el)
     return el < 2 && (cca_hcr(c) & HCR_GPF) ? 2 : cca_own_target(c, el);
 }
 
+/* SCTLR_ELx.EE and E0E: the order of data in memory; the bus has the value. */
+static uint64_t in_order(struct cca_core *c, uint64_t value, unsigned sas)
+{
+    unsigned el = current_el(c);
+    bool el2 = el == 2 || (el == 0 && c->host);
+    uint64_t sctlr = engine_sysreg(c->e, CCA_SYSREG(3, el2 ? 4 : 0, 1, 0, 0));
+    if (!((sctlr >> (el == 0 ? 24 : 25)) & 1)) return value;
+    return __builtin_bswap64(value) >> (64 - (8u << sas));
+}
+
 static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decoded, unsigned el, uint64_t pc,
                        uint32_t insn, uint64_t far)
 {
@@ -197,7 +212,7 @@ static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decode
     c->mmio = *d;
     x->size = 1u << d->sas;
     x->is_write = d->write;
-    x->value = d->write ? engine_x(c->e, d->srt) & width_mask(d->sas) : 0;
+    x->value = d->write ? in_order(c, engine_x(c->e, d->srt) & width_mask(d->sas), d->sas) : 0;
     if (!cca_gic_mmio(c)) cca_leave(c, CCA_EXIT_MMIO);
 }
 
@@ -216,6 +231,17 @@ void cca_handle_fault(struct cca_core *c)
     else memset(&d, 0, sizeof d);
     uint64_t far = fault_address(c, &d, decoded, pc);
 
+    if (c->fault_watch) {
+        uint64_t address;
+        if (decoded && cca_watchpoint_hit(c, &d, el, &address)) {
+            cca_watchpoint_take(c, &d, el, pc, address);
+            return;
+        }
+        if (!c->fault_mmio) {
+            cca_watchpoint_pass(c, el, pc);
+            return;
+        }
+    }
     if (c->fault_mmio) {
         leave_mmio(c, &d, decoded, el, pc, insn, far);
         return;
@@ -264,7 +290,7 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value)
 {
     const struct cca_ldst *d = &c->mmio;
     if (!d->write && !d->prefetch && d->srt != 31) {
-        uint64_t v = value & width_mask(d->sas);
+        uint64_t v = in_order(c, value & width_mask(d->sas), d->sas);
         if (d->sse && d->sas < 3) {
             unsigned bits = 8u << d->sas;
             v = (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
@@ -273,6 +299,8 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value)
         engine_set_x(c->e, d->srt, v);
     }
     engine_set_pc(c->e, engine_pc(c->e) + 4);
+    uint32_t pstate = engine_pstate(c->e);
+    if (pstate & PSTATE_SS) engine_set_pstate(c->e, pstate & ~PSTATE_SS); /* a step is done */
     c->m->insns++;
     c->own_insns++;
 }

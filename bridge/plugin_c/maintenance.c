@@ -31,7 +31,7 @@ void cca_flush_now(struct cca_core *c)
     memset(&c->tlb_pages, 0, sizeof c->tlb_pages);
     memset(c->large, 0, sizeof c->large);
     c->flush_pending = false;
-    c->fetch_page = NULL;
+    cca_forget_code(c);
 }
 
 /*

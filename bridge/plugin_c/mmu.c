@@ -10,7 +10,7 @@ void cca_refresh_mmu(struct cca_core *c)
     struct cca_mmu *u = &c->mmu;
     if (!c->mmu_dirty) return;
     c->mmu_dirty = false;
-    c->fetch_page = NULL;
+    cca_forget_code(c);
     u->sctlr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 0));
     u->tcr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 2));
     u->ttbr0_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 0));
@@ -70,12 +70,22 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     bool unpriv = (el == 1 || (el == 2 && c->host)) && access != CCA_FETCH && is_unprivileged(c, el);
     if (!cca_translate(&c->m->mem, &c->mmu, va, access, el, unpriv, 0, &x, &c->fault)) {
         c->fault_pending = true;
-        c->fault_mmio = false;
+        c->fault_mmio = c->fault_watch = false;
         c->fault_va = va;
         c->fault_access = access;
         return false;
     }
     uint64_t page = x.pa & ~0xFFFull;
+    c->fault_watch = (c->nwatchpoints || c->watchpoints_stale) && access != CCA_FETCH && !c->watchpoint_pass &&
+                     cca_watchpoint_page(c, va);
+    if (c->fault_watch) {
+        c->fault_pending = true;
+        c->fault_mmio = cca_ram(&c->m->mem, page, 4096) == NULL;
+        c->fault_xlate = x;
+        c->fault_va = va;
+        c->fault_access = access;
+        return false;
+    }
     if (cca_ram(&c->m->mem, page, 4096) == NULL) {
         c->fault_pending = true;
         c->fault_mmio = true;

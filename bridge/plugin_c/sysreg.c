@@ -91,7 +91,7 @@ static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, un
     unsigned op1 = (encoding >> 11) & 7, crn = (encoding >> 7) & 15, crm = (encoding >> 3) & 15;
     if (crn == 8) { /* TLBI; the engine does its own part natively */
         if (el < lowest_el(encoding)) return false;
-        c->fetch_page = NULL;
+        cca_forget_code(c);
         if (c->e2h && el == 2 && (op1 == 4 || !c->host)) cca_flush_now(c); /* the engine's part is by E2H=0's regimes */
         if (crm == 3 || crm == 0) cca_flush_siblings(c);
         if ((op1 == 0 && (encoding & 1)) || (op1 == 4 && (encoding & 3) == 1 && crm != 0 && crm != 4))
@@ -203,12 +203,19 @@ static bool access(struct cca_core *c, uint32_t encoding, uint32_t to, unsigned 
     return answer(c, encoding, rt, false, 0);
 }
 
+/* DBGWVR<n>_EL1, DBGWCR<n>_EL1, MDSCR_EL1 */
+static bool is_watchpoint_register(uint32_t encoding)
+{
+    return encoding == CCA_SYSREG(2, 0, 0, 2, 2) || (encoding & ~(15u << 3 | 1)) == CCA_SYSREG(2, 0, 0, 0, 6);
+}
+
 bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint64_t value)
 {
     unsigned el = (engine_pstate(c->e) >> 2) & 3;
     unsigned op0 = encoding >> 14, crn = (encoding >> 7) & 15;
 
     if (op0 == 1) return sys_operation(c, encoding, el, rt, value);
+    if (op0 == 2 && !read && el >= 1 && is_watchpoint_register(encoding)) cca_watchpoints_written(c);
     bool secure_timer = c->cfg.pas == CCA_PAS_SECURE && (encoding & ~7u) == CCA_SYSREG(3, 7, 14, 2, 0);
     if (op0 != 3 || el < (secure_timer ? 1 : lowest_el(encoding))) return false;
     if (c->e2h) {

@@ -95,14 +95,15 @@ static void recompute(struct cca_core *c)
     c->watch = (uint8_t)watch;
 }
 
-static unsigned fp_found(struct cca_core *c, unsigned el, uint32_t insn)
+static unsigned found_at(const struct cca_core *c, unsigned el, uint32_t insn)
 {
+    if (el > 2) return 0;
+    if (insn == INSN_WFE) return (c->watch & WATCH_WFE) && el < 2 ? FOUND_WFE : 0;
     if (is_sve(insn)) {
         if (c->sve_by_engine[el]) return 0;
         if (el == 0 && c->zen_el0) return FOUND_SVE;
-        return c->fp_to[el] ? FOUND_FP : 0;
     }
-    return c->fp_to[el] && is_fp(insn) ? FOUND_FP : 0;
+    return c->fp_to[el] ? FOUND_FP : 0;
 }
 
 static bool stop_for(struct cca_core *c, unsigned found)
@@ -117,21 +118,27 @@ bool cca_watch_block(struct cca_core *c, uint64_t pc, uint32_t bytes)
 {
     if (c->watch & WATCH_STALE) recompute(c);
     if (!c->watch) return false;
+    cca_refresh_mmu(c);
+    struct cca_plain *known = &c->plain[(pc >> 2) % CCA_PLAIN_BLOCKS];
+    /* A PC says which code it is of only where there is one regime to run in. */
+    bool by_pc = !(c->watch & WATCH_ILLEGAL) && (c->cfg.el != 2 || c->host);
+    if (by_pc && known->pc == pc && known->bytes == bytes && known->generation == c->plain_generation) return false;
     uint32_t pstate = engine_pstate(c->e), insn;
     unsigned el = (pstate >> 2) & 3;
     if (pstate & PSTATE_IL) return stop_for(c, FOUND_ILLEGAL);
-    bool fp = el <= 2 && (c->fp_to[el] || (el == 0 && c->zen_el0));
-    bool wfe = (c->watch & WATCH_WFE) && el < 2;
-    if (!fp && !wfe) return false;
     if (engine_stopping(c->e) && c->stop_at - pc < bytes && c->stop_at != pc) return false; /* it stops in time */
-    for (uint32_t at = fp ? 0 : bytes - 4; at < bytes; at += 4) {
-        if (!cca_read_insn(c, pc + at, (int)el, &insn)) break;
-        unsigned what = wfe && insn == INSN_WFE ? FOUND_WFE : fp ? fp_found(c, el, insn) : 0;
+    bool plain = true;
+    for (uint32_t at = 0; at < bytes; at += 4) {
+        if (!cca_read_insn(c, pc + at, (int)el, &insn)) return false;
+        if (!is_fp(insn) && !is_sve(insn) && insn != INSN_WFE) continue;
+        plain = false;
+        unsigned what = found_at(c, el, insn);
         if (!what) continue;
         if (at == 0) return stop_for(c, what);
         c->stop_at = pc + at;
         return stop_for(c, FOUND_STEP);
     }
+    if (plain && by_pc) *known = (struct cca_plain){pc, bytes, c->plain_generation};
     return false;
 }
 

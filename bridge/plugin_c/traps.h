@@ -13,6 +13,7 @@
 #define HCR_TIDCP (1ull << 20)
 #define HCR_TWE (1ull << 14)
 #define HCR_TGE (1ull << 27)
+#define HCR_RW (1ull << 31)
 #define HCR_E2H (1ull << 34)
 #define HCR_TERR (1ull << 36)
 #define HCR_TEA (1ull << 37)
@@ -62,5 +63,12 @@ bool cca_watch_block(struct cca_core *c, uint64_t pc, uint32_t bytes);
 
 /* The stop that cca_watch_block asked for has come. */
 void cca_watch_stopped(struct cca_core *c);
+
+/* watchpoints.c */
+void cca_watchpoints_written(struct cca_core *c);
+bool cca_watchpoint_page(struct cca_core *c, uint64_t va); /* accesses to the page have to be looked at */
+bool cca_watchpoint_hit(struct cca_core *c, const struct cca_ldst *d, unsigned el, uint64_t *address);
+void cca_watchpoint_take(struct cca_core *c, const struct cca_ldst *d, unsigned el, uint64_t pc, uint64_t address);
+void cca_watchpoint_pass(struct cca_core *c, unsigned el, uint64_t pc);
 
 #endif

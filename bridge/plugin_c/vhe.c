@@ -76,6 +76,7 @@ static uint64_t engine_cptr(uint64_t cptr)
 static uint64_t keep_hcr(struct cca_core *c, uint64_t value)
 {
     if (!((c->id[ID_AA64MMFR1] >> 8) & 15)) value &= ~HCR_E2H; /* RES0 without FEAT_VHE */
+    value |= HCR_RW; /* EL1 is AArch64 only: RAO/WI */
     bool e2h = value & HCR_E2H;
     uint64_t changed = engine_sysreg(c->e, HCR_EL2) ^ value;
     c->hcr_beyond = value & (HCR_TERR | HCR_TEA | HCR_FWB | HCR_GPF);

@@ -60,6 +60,10 @@ def test_emulated_here__reads_as_present_whatever_the_engine_claims() -> None:
     assert field("ID_AA64MMFR1_EL1", 8, engine=0) == 1  # VH
 
 
+def test_double_lock__is_absent() -> None:
+    assert field("ID_AA64DFR0_EL1", 36, engine=0) == 0xF
+
+
 @pytest.mark.parametrize(
     ("features", "register", "low", "value"),
     [

@@ -276,6 +276,20 @@ def test_host__switches_guests_by_vttbr(bench: Bench) -> None:
         assert guest.taken(2, 0x400) is not reached
 
 
+def test_at_s12e1r__walks_both_stages_and_at_s1e1r_one(bench: Bench) -> None:
+    guest = Guest(bench)
+    bench.memory.write64(L1 + 8 * 3, (DRAM & ~0x3FFF_FFFF) | S2_NORMAL)  # IPA 0xC000_0000 -> PA 0x8000_0000
+    stage1(guest, {0: 0xC000_0000 | S1_BLOCK, 1: 0x1_0000_0000 | S1_BLOCK})
+    par = sysreg(3, 0, 7, 4, 0)
+    # at s12e1r, x1 ; mrs x2, par_el1 ; at s1e1r, x1 ; mrs x3, par_el1 ; at s12e1r, x4 ; mrs x5, par_el1
+    words = [0xD50C7881, mrs(par, 2), 0xD5087801, mrs(par, 3), 0xD50C7884, mrs(par, 5)]
+    guest.run(words, el=2, x=[0, 0x10_0123, 0, 0, 0x4000_0000])
+    both, one, fault = (guest.core.get_x(n, 1)[0] for n in (2, 3, 5))
+    assert both & 0xF_FFFF_FFFF_F001 == DRAM + 0x10_0000
+    assert one & 0xF_FFFF_FFFF_F001 == 0xC010_0000
+    assert fault & 0x27F == 1 | 0x05 << 1 | 1 << 9  # F, translation fault level 1, S: stage 2
+
+
 def test_tlbi_by_address__of_a_block_takes_all_of_it(bench: Bench) -> None:
     """DDI 0487 D8.14: one TLBI by VA invalidates the entry of the whole block that holds the VA."""
     guest = Guest(bench, hcr=0)
