@@ -315,6 +315,14 @@ def test_masked__msr_daifclr_takes_it_at_the_next_instruction(board: Wired, slac
     assert core.get_sysreg(SPSR[2]) == EL2H | MASKED & ~0x80
 
 
+def test_masked__msr_daif_by_register_takes_it_at_the_next_instruction(board: Wired) -> None:
+    core = board.host(1, pstate=EL2H | MASKED)
+    head = [*mov(0, 1 << 24 | 1), msr(SGI1R, 0), NOP, *mov(1, 0x340)]
+    assert board.run(core, [*head, msr(sysreg(3, 3, 4, 2, 1), 1), NOP, NOP]) is Reason.SMC
+    assert taken_at(core, IRQ_OWN)
+    assert core.get_sysreg(ELR[2]) == CODE + 4 * len(head) + 4
+
+
 def test_masked__eret_takes_it_before_the_target_runs(board: Wired) -> None:
     core = board.host(1, pstate=EL2H | MASKED)
     words = [*mov(0, 1 << 24 | 1), msr(SGI1R, 0), *put(ELR[2], CODE + 0x400), *put(SPSR[2], EL2H), ERET]
