@@ -21,6 +21,6 @@ export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=0:print_stacktrace=1
 export CCA_SANITIZE=address,undefined PYTHONPATH=.
 # capstone's loader does not get along with the preloaded runtime: test_decode runs under UBSan alone, below
 "$python" -m pytest -q -p no:cacheprovider tests/plugin tests/bridge/test_core.py tests/bridge/test_random_code.py \
-  tests/bridge/test_fuzz.py tests/bridge/test_interrupts.py tests/bridge/test_interrupts_fuzz.py --ignore tests/plugin/test_decode.py
+  tests/bridge/test_fuzz.py tests/bridge/test_interrupts.py --ignore tests/plugin/test_decode.py
 unset LD_PRELOAD
 CCA_SANITIZE=undefined "$python" -m pytest -q -p no:cacheprovider tests/plugin/test_decode.py
