@@ -28,6 +28,12 @@ def field(name: str, low: int, features: Features | None = None, engine: int = A
     return id_registers(lambda _encoding: engine, features or Features(), pa_bits)[name] >> low & 0xF
 
 
+def test_gic__is_shown_where_the_machine_has_one() -> None:
+    """DDI 0487, ID_AA64PFR0_EL1.GIC: 1 is the system register interface of versions 3.0 and 4.0."""
+    values = id_registers(lambda _encoding: 0, Features(), 48, gic=True)
+    assert values["ID_AA64PFR0_EL1"] >> 24 & 15 == 1
+
+
 def test_aarch32__is_hidden_at_every_level() -> None:
     assert [field("ID_AA64PFR0_EL1", low) for low in (0, 4, 8, 12)] == [1, 1, 1, 1]
 
@@ -35,7 +41,7 @@ def test_aarch32__is_hidden_at_every_level() -> None:
 @pytest.mark.parametrize(
     ("register", "low"),
     [
-        ("ID_AA64PFR0_EL1", 24),  # GIC: there is none yet
+        ("ID_AA64PFR0_EL1", 24),  # GIC: only where the machine has one
         ("ID_AA64PFR0_EL1", 32),  # SVE
         ("ID_AA64PFR0_EL1", 40),  # MPAM
         ("ID_AA64PFR0_EL1", 44),  # AMU

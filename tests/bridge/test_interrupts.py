@@ -32,6 +32,7 @@ from tests.bridge.a64 import (
 )
 from tests.bridge.boards import CODE, DATA, ELR, ESR, SMC, SPSR, VBAR, VECTORS, Bench
 from tests.plugin._gic import (
+    CTLR,
     CTLR_D,
     DIR,
     EOIR1,
@@ -62,6 +63,7 @@ HCR_EL2 = sysreg(3, 4, 1, 1, 0)
 HCR_RW, HCR_IMO, HCR_FMO, HCR_AMO, HCR_TGE = 1 << 31, 1 << 4, 1 << 3, 1 << 5, 1 << 27
 ISR = sysreg(3, 0, 12, 1, 0)
 CNTP_CTL, CNTP_CVAL = sysreg(3, 3, 14, 2, 1), sysreg(3, 3, 14, 2, 2)
+CNTV_CTL, CNTV_CVAL = sysreg(3, 3, 14, 3, 1), sysreg(3, 3, 14, 3, 2)
 CNTPS_CTL, CNTPS_CVAL = sysreg(3, 7, 14, 2, 1), sysreg(3, 7, 14, 2, 2)
 CNTHP_CTL, CNTHP_CVAL = sysreg(3, 4, 14, 2, 1), sysreg(3, 4, 14, 2, 2)
 EL2H, EL1H, EL0 = 9, 5, 0
@@ -315,6 +317,14 @@ def test_masked__msr_daifclr_takes_it_at_the_next_instruction(board: Wired, slac
     assert core.get_sysreg(SPSR[2]) == EL2H | MASKED & ~0x80
 
 
+def test_masked__msr_daif_by_register_takes_it_at_the_next_instruction(board: Wired) -> None:
+    core = board.host(1, pstate=EL2H | MASKED)
+    head = [*mov(0, 1 << 24 | 1), msr(SGI1R, 0), NOP, *mov(1, 0x340)]
+    assert board.run(core, [*head, msr(sysreg(3, 3, 4, 2, 1), 1), NOP, NOP]) is Reason.SMC
+    assert taken_at(core, IRQ_OWN)
+    assert core.get_sysreg(ELR[2]) == CODE + 4 * len(head) + 4
+
+
 def test_masked__eret_takes_it_before_the_target_runs(board: Wired) -> None:
     core = board.host(1, pstate=EL2H | MASKED)
     words = [*mov(0, 1 << 24 | 1), msr(SGI1R, 0), *put(ELR[2], CODE + 0x400), *put(SPSR[2], EL2H), ERET]
@@ -452,6 +462,32 @@ def test_guest__masked_virtual_irq_waits_for_the_unmask(board: Wired) -> None:
     assert core.exit.el == 1
     assert core.get_sysreg(ELR[1]) == GUEST + 12
     assert core.get_x(2, 1) == [1 << 7]
+
+
+def test_guest__wfi_ends_for_a_virtual_interrupt_though_masked(board: Wired) -> None:
+    core = board.host(hcr=HCR_RW | HCR_IMO | HCR_FMO)
+    guest(board, core)
+    assert el1(board, core, [WFI], pstate=EL1H | MASKED) is Reason.WFI
+    guest(board, core, lr(77))
+    assert el1(board, core, [WFI, NOP], pstate=EL1H | MASKED) is Reason.SMC
+    assert core.exit.pc == GUEST + 12
+
+
+def test_guest__hw_list_register_deactivates_the_timer_it_stands_for(board: Wired) -> None:
+    """IHI 0069, 6.3: the host drops the priority only; the guest's EOI deactivates the physical timer interrupt."""
+    core = board.host(27, hcr=HCR_RW | HCR_IMO | HCR_FMO)
+    at = board.board.ticks + 200
+    board.vector(IRQ_OWN, [mrs(0, IAR1), msr(EOIR1, 0), SMC])
+    words = [*put(CTLR, 2), *put(CNTV_CVAL, at), *put(CNTV_CTL, 1), HERE]
+    assert board.run(core, words) is Reason.SMC
+    assert core.get_x(0, 1) == [27]
+    assert board.gic.interrupt(27).active
+    guest(board, core, lr(27) | 1 << 61 | 27 << 32)
+    board.vector(IRQ_OWN, [*put(CNTV_CTL, 0), *ACK_AND_LOG])
+    assert el1(board, core, [NOP, NOP]) is Reason.SMC
+    assert core.exit.el == 1
+    assert board.log(1) == [27]
+    assert not board.gic.interrupt(27).active
 
 
 def test_guest__group0_is_a_virtual_fiq(board: Wired) -> None:
