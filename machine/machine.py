@@ -302,32 +302,43 @@ class Machine:
     def trace_with(self, tracer: Tracer) -> None:
         """Every event goes to `tracer` from now on."""
         self.tracer = tracer
-        self.tracing = True
-        self.calls.listener = tracer
+        self.tracing = tracer.cores
+        self.calls.trace = tracer
         for core in self._cores:
-            core.trace(True)
+            core.trace(self.tracing)
 
     def drain_events(self, core: Core) -> None:
-        """Hands what the plugin noted (exceptions, faults, unknown registers) to the trace."""
+        """Hands what the plugin noted (exceptions, faults, unknown registers), and the exit, to the trace."""
         if self.tracer is not None:
-            for event in core.events():
-                self.tracer.plugin_event(core, event)
+            self.tracer.exited(core)
 
     def mmio(self, core: Core) -> None:
         """Answers the device access a core has stopped at; an external abort where no device is."""
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
+            if self.tracing:
+                self._trace_access("unclaimed", core, None)
             self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit
         if exit_.is_write:
+            if self.tracing:
+                self._trace_access("mmio", core, exit_.value)
             device.write(offset, exit_.size, exit_.value)
             self.bound_turn()
             lib.cca_mmio_done(core.handle, 0)
         else:
-            lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
+            value = device.read(offset, exit_.size)
+            if self.tracing:
+                self._trace_access("mmio", core, value)
+            lib.cca_mmio_done(core.handle, value)
+
+    def _trace_access(self, name: str, core: Core, value: int | None) -> None:
+        if self.tracer is not None:
+            exit_ = core.exit
+            self.tracer.access(name, core, exit_.pa, exit_.size, bool(exit_.is_write), value)
 
     def run(self) -> End:
         """Runs to the end and says which it was."""
