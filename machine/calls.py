@@ -53,6 +53,7 @@ class CallLog:
         self._handle = board.handle
         self.listener: Listener | None = None
         self.trace: Trace | None = None
+        self.moves = False  # the trace wants granules that change hands, too
 
     def call(
         self,
@@ -113,7 +114,7 @@ class CallLog:
             self._tell("rec_exit", f"REC {rec_pa:#x} exits: {reason}", 1, {"rec_pa": rec_pa, "reason": reason})
 
     def granule(self, pa: int, old: int, new: int) -> None:
-        if self.trace is not None or self.listener is not None:
+        if self.moves or self.listener is not None:
             from rmm.abi.values import GranuleState, name_of
 
             was, now = name_of(GranuleState, old), name_of(GranuleState, new)
@@ -121,7 +122,7 @@ class CallLog:
 
     def gpt(self, pa: int, requester: int, to: int, status: int) -> None:
         """A granule of the GPT that the RMM or the Secure world asked the monitor to move; status: RMM-EL3's."""
-        if self.trace is None:
+        if self.trace is None or not self.moves:
             return
         insns = self.board.insns
         new = PAS(to)

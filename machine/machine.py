@@ -304,6 +304,7 @@ class Machine:
         self.tracer = tracer
         self.tracing = tracer.cores
         self.calls.trace = tracer
+        self.calls.moves = tracer.moves
         for core in self._cores:
             core.trace(self.tracing)
 

@@ -57,6 +57,7 @@ class Tracer:
         self._rate = machine.config.clock.rate
         self.selected = selected - _DELTAS if deltas else selected
         self.cores = needs_cores(selected)
+        self.moves = deltas or any(name in _DELTAS or name.startswith("el3_") for name in selected)
         self._sink = sink
         self._where = where
         self._pc = pc
