@@ -9,6 +9,11 @@ VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lo
 
 HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
 
+HOST_LINUX = (
+    *(f"host-linux/{name}.c" for name in ("main", "exits", "pages", "uart", "vgic")),
+    *(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "status")),
+)
+
 IRQS = (
     *("irqs/main.c", "irqs/gic.c", "stage1/stage1.c"),
     *(f"vmm/{name}.c" for name in ("granule", "lock", "pes", "status")),
@@ -38,6 +43,7 @@ class Firmware:
 IMAGES = (
     Firmware("host", "host", HOST, "builds, runs and destroys the realms of the machine file"),
     Firmware("host-smp", "host", ("host/smp.c", *HOST), "the same, after its PEs have counted together"),
+    Firmware("host-linux", "host", HOST_LINUX, "runs one realm with Linux: its GICv3, its 16550, its pages"),
     Firmware(
         "attacker",
         "host",
