@@ -88,6 +88,7 @@ IMAGES = (
     Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
     Firmware("power", "realm", ("payloads/power.c", "stage1/stage1.c"), "turns RECs on and off, and lets them sleep"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
+    Firmware("loader", "realm", ("payloads/loader.c",), "makes all memory RAM, and starts a kernel"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),
     Firmware("bench-hostcall", "realm", ("bench/hostcall.c", *BENCH), "host call round trips"),

@@ -19,7 +19,7 @@ from .validate import WORLD_PAS, Area, boot_areas, disjoint, outside, region_of
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What a realm is given besides its image.  size: bytes, whole granules; stage: PA at which the machine leaves it."""
+    """What a realm is given besides its image.  size: bytes, whole granules; stage: its PA when the host starts."""
 
     ipa: int
     size: int
@@ -192,7 +192,7 @@ def _linux(config: MachineConfig, realm: Realm, index: int, stage: int) -> Realm
         base = ipa & ~(GRANULE - 1)
         data = bytes(ipa - base) + data
         size = -(-len(data) // GRANULE) * GRANULE
-        pieces.append(Piece(base, size, at_pa, data, measured=not by_loader))
+        pieces.append(Piece(base, size, at_pa, data, realm.linux.measure))
         at_pa += size
     entry = LinuxEntry(launch.where.dtb, launch.where.entry, by_loader)
     return replace(staged, pieces=tuple(pieces), linux=entry)

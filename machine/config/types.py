@@ -507,6 +507,10 @@ class Linux(_Block, frozen=True):
     dtb: Annotated[
         str | None, Meta(description="Device tree: a path relative to this file; by default one is made.")
     ] = None
+    measure: Annotated[
+        bool,
+        Meta(description="The realm's initial measurement covers device tree, initrd, and what a boot loader starts."),
+    ] = True
 
 
 class Realm(_Block, frozen=True):
