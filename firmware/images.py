@@ -11,6 +11,7 @@ HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
 
 HOST_LINUX = (
     *(f"host-linux/{name}.c" for name in ("main", "exits", "pages", "uart", "vgic")),
+    "irqs/gic.c",
     *(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "status")),
 )
 
@@ -88,6 +89,7 @@ IMAGES = (
     Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
     Firmware("power", "realm", ("payloads/power.c", "stage1/stage1.c"), "turns RECs on and off, and lets them sleep"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
+    Firmware("devices", "realm", ("payloads/devices.c",), "meets the devices that a host gives to Linux"),
     Firmware("loader", "realm", ("payloads/loader.c",), "makes all memory RAM, and starts a kernel"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),

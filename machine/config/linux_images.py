@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +45,17 @@ def launch(config: MachineConfig, realm: Realm, index: int) -> Launch:
     from machine.vmm.linux.launch import prepare
 
     linux = realm.linux
+
+    @contextmanager
+    def blame(*keys: str) -> Iterator[None]:
+        try:
+            yield
+        except UserError as error:
+            at = config.source.where("realms", index, *keys)
+            raise ConfigError(f"{at}: realms[{index}].{'.'.join(keys)}: {error}") from None
+
     keys = ("image",) if linux.kernel is None else ("linux", "kernel")
-    where = config.source.where("realms", index, *keys)
-    path = locate(linux.kernel or realm.image, where)
+    path = locate(linux.kernel or realm.image, config.source.where("realms", index, *keys))
     board = Board(
         ram_base=realm.ram.base,
         ram_size=realm.ram.size,
@@ -53,16 +63,17 @@ def launch(config: MachineConfig, realm: Realm, index: int) -> Launch:
         console=layout.UART,
         bootargs="console=ttyS0" if linux.cmdline is None else linux.cmdline,
     )
-    try:
-        if linux.initrd is None:
-            initrd = ("initramfs", build(script=linux.script))
-        else:
-            initrd = (linux.initrd, read_bytes(linux.initrd))
-        tree = None if linux.dtb is None else read_tree(linux.dtb)
+    tree = None
+    if linux.dtb is not None:
+        with blame("linux", "dtb"):
+            tree = read_tree(linux.dtb)
+    with blame("linux", "initrd"):
+        name = linux.initrd or "initramfs"
+        initrd = name, build(script=linux.script) if linux.initrd is None else read_bytes(linux.initrd)
+    with blame(*keys):
         reserved = 0 if linux.kernel is None else LOADER_ROOM
         return prepare(board, read_kernel(path), initrd=initrd, dtb=tree, reserved=reserved)
-    except UserError as error:
-        raise ConfigError(f"{where}: realms[{index}].{'.'.join(keys)}: {error}") from None
+    raise AssertionError("blame passes every exception on")
 
 
 def kernel_image(launch: Launch) -> Image:
