@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.image import read_bytes
 from machine.bus import Bus
+from machine.config.files import locate
 from machine.devices.console import Console
 from machine.devices.device import Device
 from machine.end import GUEST_EXIT, End
@@ -37,6 +38,7 @@ CONSOLES = {
     "virtio": (None, "hvc0"),
 }
 GRANULE = 4096
+SMALL = 256 << 20
 SWIOTLB_SLOTS = 8192  # of 2 KiB
 
 
@@ -114,13 +116,19 @@ class LinuxGuest:
             virtio=range(len(self.virtio)),
             bootargs=self._bootargs(tty) if d.cmdline is None else d.cmdline,
         )
-        kernel = read_kernel(d.kernel or default_kernel())
+        kernel = read_kernel(locate(d.kernel, "vmm.kernel") if d.kernel else default_kernel())
         tree = None if d.dtb is None else read_tree(d.dtb)
         return prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
 
     def _bootargs(self, tty: str) -> str:
-        # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
-        return f"console={tty} swiotlb={SWIOTLB_SLOTS}" if self._drivers() else f"console={tty}"
+        words = [f"console={tty}", "panic=-1"]  # a panic ends the run: by PSCI SYSTEM_RESET
+        if self._drivers():
+            # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
+            words.append(f"swiotlb={SWIOTLB_SLOTS}")
+        if self.description.memory < SMALL:
+            # Of Debian's kernels CMA and swiotlb take 64 MiB each, more than there is.
+            words += ["cma=0", f"swiotlb={SWIOTLB_SLOTS // 4}"]
+        return " ".join(words)
 
     def _initrd(self, release: str | None) -> tuple[str, bytes]:
         d = self.description
@@ -258,6 +266,8 @@ class LinuxGuest:
             if end.kind == GUEST_EXIT:
                 if self.watch.status is not None:
                     end.code = self.watch.status
+                elif self.description.script is not None and self.description.initrd is None:
+                    end.code, end.reason = 1, f"{end.reason} before its script has ended"
                 runner.halt()
                 vmm.destroy()
             raise
