@@ -189,9 +189,13 @@ class Runner:
             vcpu.entry = None
             if result[0]:
                 raise End(UNHANDLED, f"the host's REC_ENTER failed: {self.vmm.door.explain()}")
-            if not self._answer(vcpu):
+            if not self._answer(vcpu) or (alone and trap and self._another(vcpu)):
                 return
             result = self._enter(vcpu, trap)
+
+    def _another(self, vcpu: Vcpu) -> bool:
+        """Whether what `vcpu` has done (CPU_ON, an SGI, a request to a device) lets another one run."""
+        return any(v.on and v is not vcpu and (not v.waiting or self._wakes(v)) for v in self.vmm.vcpus)
 
     def _enter(self, vcpu: Vcpu, flags: int) -> tuple[int, ...]:
         door, run = self.vmm.door, vcpu.run

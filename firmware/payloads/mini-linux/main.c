@@ -16,7 +16,7 @@ enum {
     SGI = 3,
     UART_LSR = 5,
     UART_THRE = 0x20,
-    DESCRIPTOR_ERROR = 0x40, /* DEVICE_NEEDS_RESET */
+    NEEDS_RESET = 0x40,
 };
 #define MIGRATE_INFO_TYPE 0x84000006UL
 #define CPU_SUSPEND 0xc4000001UL
@@ -30,7 +30,19 @@ static _Alignas(16) uint64_t stack[512];
 static struct stage1 s1;
 static uint64_t shared_bit;
 static unsigned pool_used;
+static struct queue hvc;
+static uint64_t hvc_page;
+static char early[8192];
+static size_t held;
 static volatile uint64_t taken[2], last_intid, second_is_up, second_may_go;
+
+static int wait_done(struct queue *queue, uint32_t *written)
+{
+    for (unsigned i = 0; i < PATIENCE; i++)
+        if (virtio_done(queue, written))
+            return 1;
+    return 0;
+}
 
 /* Console */
 
@@ -41,12 +53,35 @@ static void put(char c)
     *(volatile uint8_t *)board.uart.base = (uint8_t)c;
 }
 
+/* Through a page of the bounce buffer. */
+static void hvc_write(const char *text, size_t length)
+{
+    uint32_t written;
+    while (length) {
+        size_t some = length < GRANULE ? length : GRANULE;
+        memcpy((void *)hvc_page, text, some);
+        virtio_submit(&hvc, &(struct part){hvc_page, (uint32_t)some, 0}, 1);
+        if (!wait_done(&hvc, &written))
+            return;
+        text += some;
+        length -= some;
+    }
+}
+
+/* The 16550; without one virtio-console, once it is there. */
 void console_write(const char *text, size_t length)
 {
-    for (size_t i = 0; board.uart.base && i < length; i++) {
-        if (text[i] == '\n')
-            put('\r');
-        put(text[i]);
+    if (board.uart.base) {
+        for (size_t i = 0; i < length; i++) {
+            if (text[i] == '\n')
+                put('\r');
+            put(text[i]);
+        }
+    } else if (hvc_page) {
+        hvc_write(text, length);
+    } else {
+        for (size_t i = 0; i < length && held < sizeof early; i++)
+            early[held++] = text[i];
     }
 }
 
@@ -122,7 +157,7 @@ static void firmware_calls(void)
     check_equal(rsi_version(0x10000, &lower, &higher), RSI_SUCCESS, "RSI_VERSION agrees to 1.0");
     check_equal(rsi_realm_config((uint64_t)config), RSI_SUCCESS, "RSI_REALM_CONFIG");
     shared_bit = 1UL << (((struct rsi_realm_config *)config)->ipa_width - 1);
-    check(board.uart.base & shared_bit, "the console is in the shared half");
+    check((board.gicd.base & shared_bit) != 0, "devices are in the shared half");
     uint64_t end = board.memory.base + board.memory.size;
     base = board.memory.base;
     while (base < end && rsi_ipa_state_set(base, end, RSI_RIPAS_RAM, RSI_NO_CHANGE_DESTROYED, &base, &response) == 0)
@@ -135,8 +170,8 @@ static void firmware_calls(void)
     check_equal(base, end, "the bounce buffer is given up");
     check(rsi_ipa_state_get((uint64_t)pool, (uint64_t)pool + sizeof pool, &top, &ripas) == RSI_SUCCESS &&
               ripas == RSI_RIPAS_EMPTY && top == end, "and EMPTY throughout");
-    const struct range windows[] = {board.uart, board.gicd, board.gicr};
-    for (unsigned i = 0; i < 3; i++) {
+    const struct range windows[] = {board.gicd, board.gicr, board.uart};
+    for (unsigned i = 0; i < (board.uart.base ? 3 : 2); i++) {
         uint64_t at = (windows[i].base & ~shared_bit) & -GRANULE;
         check(rsi_ipa_state_get(at, at + GRANULE, &top, &ripas) == RSI_SUCCESS && ripas == RSI_RIPAS_EMPTY,
               "a device's page is EMPTY: it is used by its alias");
@@ -150,7 +185,8 @@ static void map(void)
     s1_init(&s1, tables, TABLES);
     int ok = s1_map(&s1, board.memory.base, board.memory.base, board.memory.size, S1_CODE);
     ok &= s1_map(&s1, (uint64_t)pool | shared_bit, (uint64_t)pool | shared_bit, sizeof pool, S1_DATA);
-    ok &= s1_map(&s1, board.uart.base & -GRANULE, board.uart.base & -GRANULE, GRANULE, S1_MMIO);
+    if (board.uart.base)
+        ok &= s1_map(&s1, board.uart.base & -GRANULE, board.uart.base & -GRANULE, GRANULE, S1_MMIO);
     ok &= s1_map(&s1, board.gicd.base, board.gicd.base, board.gicd.size, S1_MMIO);
     ok &= s1_map(&s1, board.gicr.base, board.gicr.base, board.gicr.size, S1_MMIO);
     for (unsigned i = 0; i < board.virtios; i++) {
@@ -179,25 +215,13 @@ static int zero(uint64_t page)
 
 /* Devices */
 
-static int wait_done(struct queue *queue, uint32_t *written)
-{
-    for (unsigned i = 0; i < PATIENCE; i++)
-        if (virtio_done(queue, written))
-            return 1;
-    return 0;
-}
-
 static void try_console(uint64_t base)
 {
-    static const char text[] = "mini-linux: by virtio-console\r\n";
-    struct queue transmit;
-    uint32_t written;
-    uint64_t page = shared_page();
-    check(virtio_queue(&transmit, base, 1, shared_page()), "virtio-console has a transmit queue");
+    check(virtio_queue(&hvc, base, 1, shared_page()), "virtio-console has a transmit queue");
     virtio_ready(base);
-    memcpy((void *)page, text, sizeof text - 1);
-    virtio_submit(&transmit, &(struct part){page, sizeof text - 1, 0}, 1);
-    check(wait_done(&transmit, &written) && written == 0, "it prints");
+    hvc_page = shared_page();
+    if (!board.uart.base)
+        hvc_write(early, held);
 }
 
 static void try_block(uint64_t base, uint32_t intid)
@@ -254,7 +278,7 @@ static void try_rng(uint64_t base)
     for (unsigned i = 0; i < 64; i++)
         untouched &= ((volatile uint8_t *)private_page)[i] == 0x5a;
     check(untouched, "protected memory is not written by it");
-    check(!done && virtio_status(base) & DESCRIPTOR_ERROR, "and the device says that it needs a reset");
+    check(!done && (virtio_status(base) & NEEDS_RESET) != 0, "and the device says that it needs a reset");
 }
 
 static void devices(void)
@@ -274,7 +298,6 @@ static void devices(void)
         seen |= 1U << id;
     }
     check(seen >> VIRTIO_RNG & 1, "there is a virtio-rng");
-    check(seen >> VIRTIO_BLOCK & 1, "and a disk");
 }
 
 /* Timer, SGIs, the second vCPU */
@@ -316,7 +339,7 @@ static void second_vcpu(void)
                 "and not twice");
     for (unsigned i = 0; i < PATIENCE && !second_is_up; i++)
         ;
-    check(second_is_up, "it runs");
+    check(second_is_up != 0, "it runs");
     second_may_go = 1;
     dsb();
     write_sysreg(s3_0_c12_c11_5, (uint64_t)SGI << 24 | 1UL << 1); /* ICC_SGI1R_EL1 to affinity 0.0.0.1 */
@@ -340,7 +363,5 @@ int main(void)
     devices();
     if (check(board.cpus >= 2, "there is a second vCPU"))
         second_vcpu();
-    int failed = checks_end("mini-linux");
-    print("%u of %u\n", checks_made - checks_failed, checks_made);
-    return failed;
+    return checks_end("mini-linux");
 }
