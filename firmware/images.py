@@ -30,7 +30,8 @@ BENCH = ("bench/loops.S", "bench/realm.c")
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """An image.  kind: `host` (NS-EL2), `realm` (R-EL1) or `secure` (S-EL1), or `linux` (a static program).
+    """An image.  kind: `host` (NS-EL2), `realm` (R-EL1) or `secure` (S-EL1), `image` (R-EL1, an ELF with the header of
+    an arm64 Image, as vmlinux has it), or `linux` (a static program).
 
     sources: relative to this folder, besides the SDK's, which a `linux` program does not have.
     """
@@ -88,6 +89,15 @@ IMAGES = (
     Firmware("awkward", "realm", ("payloads/awkward.c",), "meets a host that is not kind to it"),
     Firmware("smp", "realm", ("payloads/smp.c", "stage1/stage1.c"), "counts with four RECs"),
     Firmware("power", "realm", ("payloads/power.c", "stage1/stage1.c"), "turns RECs on and off, and lets them sleep"),
+    Firmware(
+        "mini-linux",
+        "image",
+        (
+            *(f"payloads/mini-linux/{name}" for name in ("head.S", "main.c", "board.c", "virtio.c")),
+            "stage1/stage1.c",
+        ),
+        "asks of its host what a Linux realm does",
+    ),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("devices", "realm", ("payloads/devices.c",), "meets the devices that a host gives to Linux"),
     Firmware("loader", "realm", ("payloads/loader.c",), "makes all memory RAM, and starts a kernel"),
