@@ -160,8 +160,8 @@ def echo_server() -> Iterator[int]:
 
 NETWORK = r"""
 ifconfig eth0 up
-printf '#!/bin/sh\n[ "$1" = bound ] || exit 0\nifconfig $interface $ip netmask $subnet\nroute add default gw $router\n' \
-    > /tmp/bound
+printf '#!/bin/sh\n[ "$1" = bound ] || exit 0\n' > /tmp/bound
+printf 'ifconfig $interface $ip netmask $subnet\nroute add default gw $router\n' >> /tmp/bound
 chmod +x /tmp/bound
 udhcpc -i eth0 -n -q -s /tmp/bound >/dev/null 2>&1
 ifconfig eth0 | grep -o 'addr:10[0-9.]*'
