@@ -318,7 +318,9 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
-            self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+            first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+            if first and self.tracing:
+                self.calls.event("unclaimed", self.unclaimed.touches[-1].describe(self.symbols))
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit

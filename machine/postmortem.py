@@ -27,6 +27,7 @@ def report(machine: Machine, end: End) -> Iterator[str]:
     core = end.core
     if core is not None:
         yield from _where(machine, core)
+    yield from machine.unclaimed.report(machine.symbols)
     if machine.calls.ring:
         yield "  last calls:"
         for record in machine.calls.ring:
@@ -107,5 +108,6 @@ def as_dict(machine: Machine, end: End) -> dict[str, Any]:
             "esr": f"{esr:#x}",
             "far": f"{far:#x}",
         }
+    out["unclaimed"] = [touch.describe(machine.symbols) for touch in machine.unclaimed.touches]
     out["last_calls"] = [describe(record)[1] for record in machine.calls.ring]
     return out
