@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON instead of the summary")
-    parser.add_argument("-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

@@ -125,6 +125,7 @@ def test_what_is_absent__is_named(tmp_path: Path, board: str) -> None:
     # The report of a run that comes to no end of its own.
     words[3] = str(build(tmp_path, board, "-DTOUCH", "-DHANG"))
     stopped = ccabridge(*words)
-    assert stopped.code == 3 and "ccabridge: stopped: WFI in the Normal world and no interrupt can come" in stopped.lines
+    assert stopped.code == 3
+    assert "ccabridge: stopped: WFI in the Normal world and no interrupt can come" in stopped.lines
     assert "  1 access to an address where the board has nothing:" in stopped.lines
     assert any(line.strip().startswith(text) for line in stopped.lines), stopped.out
