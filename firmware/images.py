@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "run", "status"))
+VMM_PARTS = "behaviour granule hostcall lock realm rtt run status timers"
+VMM = tuple(f"vmm/{name}.c" for name in VMM_PARTS.split())
 
 HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
 
