@@ -19,7 +19,7 @@ from firmware.images import IMAGES, PROGRAMS, Firmware
 from firmware.toolchain import Toolchain, ToolchainError, find, run, runtime_sources
 
 ROOT = Path(__file__).resolve().parent
-INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker")
+INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker", "-Iirqs")
 
 
 class Builder:

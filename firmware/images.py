@@ -57,6 +57,12 @@ IMAGES = (
         "finds the service of the Secure world by FF-A and makes each of its requests",
     ),
     Firmware(
+        "secure-irqs",
+        "host",
+        ("secure/irqs.c", "secure/client.c", "irqs/gic.c", *VMM),
+        "sees the Secure world's interrupts come while it runs, and while a realm does",
+    ),
+    Firmware(
         "service",
         "secure",
         ("secure/service.c", *PROBES),

@@ -280,7 +280,7 @@ class Machine:
 
     def secure_interrupt(self, core: Core) -> bool:
         """A Secure interrupt is signalled while `core` runs; whether that goes on at once."""
-        if self.secure is None or not self.secure.interrupt(self.pe):
+        if self.secure is None or not self.secure.interrupt(self.pe):  # nobody is there, or it has aborted
             raise End(
                 UNHANDLED, "a Secure interrupt is pending, and nobody in the Secure world waits for it", core=core
             )

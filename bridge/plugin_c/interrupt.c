@@ -354,6 +354,14 @@ void cca_gic_reset(cca_machine *m)
     gic_init(m->gic, &config);
 }
 
+int cca_gic_hold_secure(cca_machine *m, uint32_t pe, int on)
+{
+    if (m->gic == NULL || pe >= m->gic->config.npes) return -1;
+    m->gic->pe[pe].held = on ? 1u << GIC_G0 | 1u << GIC_G1S : 0;
+    m->gic->pe[pe].stale = 1;
+    return 0;
+}
+
 int cca_gic_set_line(cca_machine *m, uint32_t intid, int level)
 {
     return m->gic == NULL || intid < 32 ? -1 : gic_set_line(m->gic, 0, intid, level != 0);

@@ -314,6 +314,7 @@ static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
         realm->pmu_exits += run->exit.pmu_ovf_status == RMI_PMU_OVERFLOW_ACTIVE;
         return 1;
     case RMI_EXIT_FIQ:
+        realm->fiq_exits++;
         return 1;
     case RMI_EXIT_PSCI:
         return psci_exit(realm, rec);

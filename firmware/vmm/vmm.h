@@ -97,6 +97,7 @@ struct vmm_realm {
     uint64_t mmio;
     uint64_t ripas_changes;
     uint64_t pmu_exits;
+    uint64_t fiq_exits;
 };
 
 /* Builds and activates a realm as `info` describes it, with vmid = index + 1. */
