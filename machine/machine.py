@@ -69,6 +69,8 @@ class Machine:
         self.poll: Callable[[], None] = _nothing
         # Told how far long work has got: what, how much of it is done, and of how much.
         self.progress: Callable[[str, int, int], None] = _no_progress
+        # The Python VMM's last REC exits, as the report of a stop shows them.
+        self.last_exits: Callable[[], Iterable[str]] = tuple
         self.tracing = False
         self.tracer: Tracer | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.image import read_bytes
 from machine.bus import Bus
+from machine.config.files import locate
 from machine.devices.console import Console
 from machine.devices.device import Device
 from machine.end import GUEST_EXIT, End
@@ -19,6 +20,7 @@ from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.initramfs import MARK, build, exit_status
 from machine.vmm.linux.launch import Launch, default_kernel, prepare
+from machine.vmm.names import KernelNames
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
 from machine.vmm.shared import SharedMemory
@@ -36,6 +38,8 @@ CONSOLES = {
     "virtio": (None, "hvc0"),
 }
 GRANULE = 4096
+SMALL = 256 << 20
+SWIOTLB_SLOTS = 8192  # of 2 KiB
 
 
 class ExitWatch:
@@ -110,11 +114,21 @@ class LinuxGuest:
             mpidrs=tuple(mpidr_of(i) for i in range(d.vcpus)),
             console=console,
             virtio=range(len(self.virtio)),
-            bootargs=f"console={tty}" if d.cmdline is None else d.cmdline,
+            bootargs=self._bootargs(tty) if d.cmdline is None else d.cmdline,
         )
-        kernel = read_kernel(d.kernel or default_kernel())
+        kernel = read_kernel(locate(d.kernel, "vmm.kernel") if d.kernel else default_kernel())
         tree = None if d.dtb is None else read_tree(d.dtb)
         return prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
+
+    def _bootargs(self, tty: str) -> str:
+        words = [f"console={tty}", "panic=-1"]  # a panic ends the run: by PSCI SYSTEM_RESET
+        if self._drivers():
+            # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
+            words.append(f"swiotlb={SWIOTLB_SLOTS}")
+        if self.description.memory < SMALL:
+            # Of Debian's kernels CMA and swiotlb take 64 MiB each, more than there is.
+            words += ["cma=0", f"swiotlb={SWIOTLB_SLOTS // 4}"]
+        return " ".join(words)
 
     def _initrd(self, release: str | None) -> tuple[str, bytes]:
         d = self.description
@@ -123,13 +137,22 @@ class LinuxGuest:
         from machine.vmm.linux.cache import cached_busybox, kernel_dir
         from machine.vmm.linux.modules import resolve
 
-        modules = []
-        if d.modules:
-            folder = Path(d.kernel).parent / "modules" if d.kernel else kernel_dir(release or "") / "modules"
-            modules = resolve(folder, d.modules, release=release)
+        folder = Path(d.kernel).parent / "modules" if d.kernel else kernel_dir(release or "") / "modules"
+        modules = resolve(folder, d.modules, optional=self._drivers(), release=release)
         busybox = cached_busybox() if d.busybox else None
         shares = [(share.tag, f"/mnt/{share.tag}") for share in d.shares]
         return "initramfs", build(script=d.script, modules=modules, shares=shares, busybox=busybox)
+
+    def _drivers(self) -> list[str]:
+        """Modules that the devices need of a kernel that does not have them built in; the rng alone needs none."""
+        from machine.vmm.linux.modules import SHARES
+
+        d = self.description
+        wanted = ["virtio_console"] if d.console == "virtio" else []
+        wanted += ["virtio_blk"] if d.disks else []
+        wanted += ["virtio_net"] if d.net is not None else []
+        wanted += [*SHARES] if d.shares else []
+        return ["virtio_mmio", *wanted, *(["virtio-rng"] if d.rng else [])] if wanted else []
 
     # Devices
 
@@ -236,12 +259,16 @@ class LinuxGuest:
         self._attach(bus, gic, console)
         runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
         runner.poll = self._poll
+        self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory)
         try:
             runner.run()
         except End as end:
             if end.kind == GUEST_EXIT:
                 if self.watch.status is not None:
                     end.code = self.watch.status
+                elif self.description.script is not None and self.description.initrd is None:
+                    end.code, end.reason = 1, f"{end.reason} before its script has ended"
+                runner.halt()
                 vmm.destroy()
             raise
         finally:

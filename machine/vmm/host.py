@@ -32,10 +32,12 @@ def run_vmm(machine: Machine) -> None:
     console = machine.console("realm 0").write
     devices = Bus()
     devices.attach(UART_IPA, Pl011(console))
+    runner = Runner(machine, vmm, devices=devices, console=console)
     try:
-        Runner(machine, vmm, devices=devices, console=console).run()
+        runner.run()
     except End as end:
         if end.kind == GUEST_EXIT:
+            runner.halt()
             vmm.destroy()
         raise
     raise AssertionError("psci is auto: the run ends by End only")

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bridge.core import NEVER
@@ -115,6 +116,8 @@ class Runner:
         self.poll: Callable[[], None] = _nothing
         self.request: PsciRequest | None = None
         self.mmio = self.faults = self.ripas_changes = 0
+        self._exits: deque[tuple[int, bytes]] = deque(maxlen=8)
+        machine.last_exits = self._last_exits
 
     # The loop
 
@@ -133,6 +136,15 @@ class Runner:
                     return request
             if idle:
                 self._idle()
+
+    def halt(self) -> None:
+        """Kicks every vCPU out of the REC_ENTER that it is preempted in: a REC that runs cannot be destroyed."""
+        pe = self.machine.pe
+        for vcpu in self.vmm.vcpus:
+            if vcpu.entry is not None:
+                pe.kicked = True
+                self.machine.rmm.resume(vcpu.entry)
+                pe.kicked, vcpu.entry = False, None
 
     def _wakes(self, vcpu: Vcpu) -> bool:
         if vcpu.wake_at <= self.machine.board.insns:
@@ -177,9 +189,13 @@ class Runner:
             vcpu.entry = None
             if result[0]:
                 raise End(UNHANDLED, f"the host's REC_ENTER failed: {self.vmm.door.explain()}")
-            if not self._answer(vcpu):
+            if not self._answer(vcpu) or (alone and trap and self._another(vcpu)):
                 return
             result = self._enter(vcpu, trap)
+
+    def _another(self, vcpu: Vcpu) -> bool:
+        """Whether what `vcpu` has done (CPU_ON, an SGI, a request to a device) lets another one run."""
+        return any(v.on and v is not vcpu and (not v.waiting or self._wakes(v)) for v in self.vmm.vcpus)
 
     def _enter(self, vcpu: Vcpu, flags: int) -> tuple[int, ...]:
         door, run = self.vmm.door, vcpu.run
@@ -203,7 +219,13 @@ class Runner:
             self.interrupts.fold(vcpu.index, hcr, tuple(lrs), misr, vmcr)
             cntp_ctl, _, cntv_ctl, _ = _timers(data)
             self.interrupts.timers(vcpu.index, cntp_ctl, cntv_ctl)
+        self._exits.append((vcpu.index, data))
         return self._answers[_reason(data)[0]](vcpu, data)
+
+    def _last_exits(self) -> Iterable[str]:
+        from machine.vmm.names import describe_exits
+
+        return describe_exits(self._exits)
 
     def _interrupted(self, vcpu: Vcpu, data: bytes) -> bool:
         return True
