@@ -126,7 +126,7 @@ static int sync_exit(struct vmm_realm *realm, struct vmm_rec *rec)
     case EC_WFX:
         return 0;
     case EC_SYSREG:
-        /* A write to an SGI register: there is no interrupt controller to deliver it. */
+        /* A write to an SGI register: this host has no distributor that would deliver it. */
         return 1;
     default:
         print("host: realm %u: exit with ESR 0x%lx is not expected\n", realm->index, run->exit.esr);
