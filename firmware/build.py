@@ -20,7 +20,7 @@ from firmware.toolchain import Toolchain, ToolchainError, find, run, runtime_sou
 
 ROOT = Path(__file__).resolve().parent
 SCRIPTS = {"linux": "linux-init/linux.ld", "image": "payloads/mini-linux/image.ld"}
-INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker")
+INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker", "-Iirqs")
 
 
 class Builder:

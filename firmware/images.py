@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "run", "status"))
+VMM_PARTS = "behaviour granule hostcall lock realm rtt run status timers"
+VMM = tuple(f"vmm/{name}.c" for name in VMM_PARTS.split())
 
 HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
 
@@ -62,6 +63,12 @@ IMAGES = (
         "host",
         ("secure/host.c", "secure/client.c", *VMM),
         "finds the service of the Secure world by FF-A and makes each of its requests",
+    ),
+    Firmware(
+        "secure-irqs",
+        "host",
+        ("secure/irqs.c", "secure/client.c", "irqs/gic.c", *VMM),
+        "sees the Secure world's interrupts come while it runs, and while a realm does",
     ),
     Firmware(
         "service",

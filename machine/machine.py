@@ -170,8 +170,17 @@ class Machine:
         return Gic(self.board, cpu.affinities, dist=0, redist=FRAME, list_registers=lrs, virtual_only=True), None
 
     def _line(self, intid: int) -> Line:
-        gic = self.gic
-        return unwired if gic is None else lambda level: gic.set_line(intid, level)
+        if self.gic is None:
+            return unwired
+        gic, others = self.gic, len(self.config.cpu.affinities) > 1
+
+        def drive(level: bool) -> None:
+            gic.set_line(intid, level)
+            if level and others and self.alone:  # it may be for a PE that waits
+                self.turn_end = self.board.insns
+                self.board.end_turn_at(self.turn_end)
+
+        return drive
 
     def _attach_devices(self) -> None:
         self.alarms = Alarms(lambda: self.board.insns, self.config.clock.rate)
@@ -232,30 +241,48 @@ class Machine:
             self.bound_turn()
 
     def begin_turn(self, pe: Pe) -> None:
-        """Gives a PE its quantum; alone it runs until Python wants to look at signals."""
+        """Gives a PE its quantum; where all others wait, it runs until the first of their timers."""
         self.pe = pe
         self.running = pe.core
-        self.begin_slice(alone=sum(other.on for other in self.pes) == 1)
+        self._look_around()
+        now, until = self.board.insns, NEVER
+        for other in self.pes:
+            if other is pe or not other.on:
+                continue
+            if not other.waiting or other.wakes(now):
+                self._begin(self.config.cpu.quantum, alone=False)
+                return
+            until = min(until, other.wake_at)
+        self._begin(min(self._slice(), until - now), alone=True)
 
     def begin_slice(self, *, alone: bool) -> None:
         """alone: no other context could run, so that one that waits takes time with it."""
+        self._look_around()
+        self._begin(self._slice() if alone else self.config.cpu.quantum, alone=alone)
+
+    def _look_around(self) -> None:
         self.poll()
         self.attached.poll()
         self.alarms.run_due()
-        slice_ = LIVE_SLICE if self.attached.endpoints.live else SLICE
+
+    def _slice(self) -> int:
+        return LIVE_SLICE if self.attached.endpoints.live else SLICE
+
+    def _begin(self, insns: int, *, alone: bool) -> None:
         self.alone = alone
-        self.turn_end = self.board.insns + (slice_ if alone else self.config.cpu.quantum)
+        self.turn_end = self.board.insns + insns
         self.board.end_turn_at(self.turn_end)
         self.bound_turn()
 
     def wait(self, core: Core) -> None:
         """What runs on the present PE waits for an interrupt."""
         self.pe.waiting = True
+        self.pe.waiter = core
         self.pe.wake_at = int(lib.cca_wake_at(core.handle))
 
     def secure_interrupt(self, core: Core) -> bool:
         """A Secure interrupt is signalled while `core` runs; whether that goes on at once."""
-        if self.secure is None or not self.secure.interrupt(self.pe):
+        if self.secure is None or not self.secure.interrupt(self.pe):  # nobody is there, or it has aborted
             raise End(
                 UNHANDLED, "a Secure interrupt is pending, and nobody in the Secure world waits for it", core=core
             )
@@ -320,7 +347,9 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
-            self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+            first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+            if first and self.tracing:
+                self.calls.event("unclaimed", self.unclaimed.touches[-1].describe(self.symbols))
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit

@@ -10,7 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigError
-from machine.config.types import Behaviour, DenyCpuOn, Evict, Gicv3, IgnoreMmio, InjectSea, PartialRipas
+from machine.config.types import (
+    Behaviour,
+    DelayInterrupt,
+    DenyCpuOn,
+    DuplicateInterrupt,
+    Evict,
+    Gicv3,
+    IgnoreMmio,
+    InjectSea,
+    PartialRipas,
+)
 from rmm.abi.layout import Field, Struct
 
 if TYPE_CHECKING:
@@ -120,12 +130,17 @@ BEHAVIOURS = {
     "evict": (4, "at: page that is taken from the realm; argument: CCAB_EVICT_*"),
     "inject-sea": (5, "at: page whose accesses meet an external abort"),
     "ignore-mmio": (6, "at: page whose accesses are not answered"),
+    "delay-interrupt": (7, "at: INTID of a timer; argument: REC exits that its interrupt is held back"),
+    "duplicate-interrupt": (8, "at: INTID of a timer whose interrupt comes once more"),
 }
 
 EVICT = {
     "remap": (0, "an access supplies the page again"),
     "report": (1, "an access ends the realm"),
 }
+
+# INTIDs of a realm's timers (Arm BSA, "PPI assignments")
+TIMERS = {"virtual": 27, "physical": 30}
 
 # RSI_HOST_CALL immediates.  gprs[0] comes back as CCAB_HC_UNKNOWN for a number that the host does not know.
 HOST_CALLS = {
@@ -228,6 +243,10 @@ def _behaviour(behaviour: Behaviour, realms: Sequence[RealmImage]) -> bytes:
             at = ANYWHERE if behaviour.rec is None else behaviour.rec
         case Evict():
             at, argument = behaviour.ipa, EVICT[behaviour.then][0]
+        case DelayInterrupt():
+            at, argument = TIMERS.get(behaviour.timer, ANYWHERE), behaviour.exits
+        case DuplicateInterrupt():
+            at = TIMERS.get(behaviour.timer, ANYWHERE)
         case InjectSea() | IgnoreMmio():
             at = ANYWHERE if behaviour.ipa is None else behaviour.ipa
     names = [one.realm.name for one in realms]

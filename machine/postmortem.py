@@ -30,6 +30,7 @@ def report(machine: Machine, end: End) -> Iterator[str]:
     cores = [core] if core is not None else [other for other in machine.cores if exits]
     for core in cores:
         yield from _where(machine, core)
+    yield from machine.unclaimed.report(machine.symbols)
     if exits:
         yield "  last exits:"
         for text in exits:
@@ -114,6 +115,7 @@ def as_dict(machine: Machine, end: End) -> dict[str, Any]:
             "esr": f"{esr:#x}",
             "far": f"{far:#x}",
         }
+    out["unclaimed"] = [touch.describe(machine.symbols) for touch in machine.unclaimed.touches]
     exits = [*machine.last_exits()]
     if exits:
         out["last_exits"] = exits

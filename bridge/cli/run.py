@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON instead of the summary")
-    parser.add_argument("-v", "--verbose", action="store_true", help="wall time and progress, to standard error")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -73,6 +75,9 @@ def main(args: argparse.Namespace) -> int:
     try:
         end = _run(machine, args.timeout, progress)
         _report(machine, end, as_json=args.json)
+        if args.verbose:
+            for line in machine.unclaimed.report(machine.symbols):
+                progress.say(line.strip())
     finally:
         machine.close()
     return end.code

@@ -176,12 +176,19 @@ static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
     c->own_insns += n;
 }
 
-/* WFE and YIELD end a block; while others want to run, they end the turn too. */
+/*
+ * WFE and YIELD end a block; while others want to run, they end the turn too. A block of another regime at the same PC
+ * may be taken for one that is known: then the turn goes on to its end.
+ */
 static bool gives_way(cca_core *c, uint64_t pc, uint32_t bytes)
 {
+    struct cca_plain *known = &c->goes_on[(pc >> 2) % CCA_PLAIN_BLOCKS];
     uint32_t insn;
-    return cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn) &&
-           (insn == INSN_WFE || insn == INSN_YIELD);
+    if (known->pc == pc && known->bytes == bytes && known->generation == c->plain_generation) return false;
+    if (!cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn)) return false;
+    if (insn == INSN_WFE || insn == INSN_YIELD) return true;
+    *known = (struct cca_plain){pc, bytes, c->plain_generation};
+    return false;
 }
 
 /* Apart, and called last, so that cca_on_block has no registers to save. */

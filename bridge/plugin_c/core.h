@@ -109,6 +109,7 @@ struct cca_core {
     bool sve_by_engine[4];       /* by level: the engine refuses SVE, which comes first */
     bool zen_el0;                /* CPTR_EL2.ZEN = 1 under E2H and TGE: EL0's SVE traps, EL2's does not */
     struct cca_plain plain[CCA_PLAIN_BLOCKS];
+    struct cca_plain goes_on[CCA_PLAIN_BLOCKS]; /* the same of blocks that do not end in WFE or YIELD */
     uint32_t plain_generation;
     uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
     uint64_t stop_at;            /* while engine_stopping: where */

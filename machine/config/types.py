@@ -657,7 +657,25 @@ class IgnoreMmio(_Behaviour, frozen=True, kw_only=True, tag="ignore-mmio"):
     )
 
 
-Behaviour = RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio
+TimerName = Annotated[Literal["virtual", "physical", "any"], Meta(description="The realm's timer, CNTV or CNTP.")]
+
+
+class DelayInterrupt(_Behaviour, frozen=True, kw_only=True, tag="delay-interrupt"):
+    """The host holds a timer's interrupt back once the timer is asserted; meanwhile no WFI of the REC waits."""
+
+    timer: TimerName = "any"
+    exits: Annotated[int, Meta(ge=1, le=(1 << 32) - 1, description="Exits of the REC that it holds it back.")] = 10
+
+
+class DuplicateInterrupt(_Behaviour, frozen=True, kw_only=True, tag="duplicate-interrupt"):
+    """The host injects a timer's interrupt once more after the realm has ended it, with the timer quiet."""
+
+    timer: TimerName = "any"
+
+
+Behaviour = (
+    RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio | DelayInterrupt | DuplicateInterrupt
+)
 
 
 class Host(_Block, frozen=True):
