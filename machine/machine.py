@@ -103,7 +103,7 @@ class Machine:
         self.rmm = Rmm(
             RmmMemory(self.board),
             RootPlatform(self),
-            features=_features(config),
+            features=rmm_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
         )
@@ -427,7 +427,8 @@ class _Power:
         """Nor does one stop in a WFI that is not CPU_OFF's."""
 
 
-def _features(config: MachineConfig) -> Features:
+def rmm_features(config: MachineConfig) -> Features:
+    """What the RMM of a machine offers to its hosts."""
     features = config.rmm.features
     return Features(
         s2sz=features.s2sz,

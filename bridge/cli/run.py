@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from machine.end import End
     from machine.machine import Machine
 
-HELP = "boot a machine: a machine file, a shipped name, or an ELF to run as a realm"
+HELP = "boot a machine: a machine file, a shipped name, an ELF to run as a realm, or Linux as one"
 DEFAULT_MACHINE = "hello-realm"
 
 
@@ -23,7 +23,11 @@ def rewrite(argv: list[str]) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("machine", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload")
+    from bridge.cli import realm
+
+    parser.add_argument(
+        "machine", nargs="?", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload"
+    )
     parser.add_argument(
         "-s",
         "--set",
@@ -50,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON instead of the summary")
     parser.add_argument("-v", "--verbose", action="store_true", help="wall time and progress, to standard error")
+    realm.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -61,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
     config = _configure(args)
-    progress = Progress(verbose=args.verbose)
+    progress = Progress(verbose=args.verbose or bool(args.realm_debug))
 
     def write(line: str) -> None:
         progress.clear()
@@ -80,11 +85,19 @@ def main(args: argparse.Namespace) -> int:
 
 def _configure(args: argparse.Namespace) -> MachineConfig:
     from bridge.errors import UserError
+    from bridge.cli import realm
     from machine.config.loader import load
 
     extra: dict[str, Any] = {}
+    options = realm.layers(args)
     name = args.machine
+    if name is None:
+        if not args.realm:
+            raise UserError("run: the following arguments are required: FILE|NAME|ELF (see `ccabridge run --help`)")
+        name = realm.MACHINE
     if _is_elf(name):
+        if args.realm:
+            raise UserError(f"{name}: an ELF: without --realm it is run as a payload; a kernel is given with -k")
         realm = {"name": "payload", "image": _absolute(name)}
         extra["realms"] = [realm]
         name = DEFAULT_MACHINE
@@ -96,7 +109,7 @@ def _configure(args: argparse.Namespace) -> MachineConfig:
         extra.setdefault("load", {})[f"load{number}"] = entry
     if args.entry is not None:
         extra["boot"] = {"entry": args.entry}
-    config = load(name, args.set, extra=extra or None)
+    config = load(name, args.set, extra=extra or None, options=options)
     if not config.load and config.boot.host == "firmware":
         raise UserError(f"{name}: nothing is loaded: give the Normal world an image with --load FILE[@ADDR]")
     return config

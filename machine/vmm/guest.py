@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.errors import ConfigError, UserError
 from bridge.image import read_bytes
 from machine.bus import Bus
+from machine.config.files import locate
 from machine.devices.console import Console
 from machine.devices.device import Device
 from machine.end import GUEST_EXIT, End
-from machine.vmm.linux import layout
+from machine.vmm.linux import command_line, layout
 from machine.vmm.linux.dtb import read_tree
 from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
@@ -89,14 +92,28 @@ class LinuxGuest:
 
     def _configure(self) -> None:
         d = self.description
-        self.vmm.configure(
-            memory=d.memory,
-            ram_base=layout.RAM_BASE,
-            hash=d.hash,
-            rpv=d.rpv,
-            sve_bits=d.sve,
-            pmu_counters=d.pmu,
-        )
+        counters = self.vmm.features.pmu_num_ctrs if d.pmu == "all" else d.pmu
+        self.vmm.configure(ram_base=layout.RAM_BASE)
+        for key, parameters in (
+            ("memory", {"memory": d.memory}),
+            ("hash", {"hash": d.hash}),
+            ("personalization", {"rpv": d.rpv}),
+            ("sve", {"sve_bits": d.sve}),
+            ("pmu", {"pmu_counters": counters}),
+        ):
+            with self._blaming(key):
+                self.vmm.configure(**parameters)
+
+    @contextmanager
+    def _blaming(self, key: str) -> Iterator[None]:
+        """What is wrong inside is wrong with that key of the machine file, if that is where it comes from."""
+        try:
+            yield
+        except UserError as error:
+            node, place = self.machine.config.source.node("vmm", key)
+            if isinstance(node.value, dict):  # a default
+                raise
+            raise ConfigError(f"{place}: vmm.{key}: {error}") from error
 
     # What it is started with
 
@@ -112,14 +129,31 @@ class LinuxGuest:
             virtio=range(len(self.virtio)),
             bootargs=f"console={tty}" if d.cmdline is None else d.cmdline,
         )
-        kernel = read_kernel(d.kernel or default_kernel())
-        tree = None if d.dtb is None else read_tree(d.dtb)
-        return prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
+        with self._blaming("cmdline"):
+            command_line.check(board.bootargs, board.shared_bit)
+        with self._blaming("kernel"):
+            kernel = read_kernel(self._kernel())
+        with self._blaming("dtb"):
+            tree = None if d.dtb is None else read_tree(d.dtb)
+        launch = prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
+        if d.dump_dtb is not None:
+            try:
+                Path(d.dump_dtb).write_bytes(launch.dtb)
+            except OSError as error:
+                raise UserError(f"{d.dump_dtb}: {error.strerror}") from None
+        return launch
+
+    def _kernel(self) -> Path:
+        name = self.description.kernel
+        if name is None:
+            return default_kernel()
+        return locate(name, self.machine.config.source.where("vmm", "kernel"))
 
     def _initrd(self, release: str | None) -> tuple[str, bytes]:
         d = self.description
         if d.initrd is not None:
-            return d.initrd, read_bytes(d.initrd)
+            with self._blaming("initrd"):
+                return d.initrd, read_bytes(d.initrd)
         from machine.vmm.linux.cache import cached_busybox, kernel_dir
         from machine.vmm.linux.modules import resolve
 
