@@ -84,17 +84,17 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _configure(args: argparse.Namespace) -> MachineConfig:
+    from bridge.cli import realm as options_of_realms
     from bridge.errors import UserError
-    from bridge.cli import realm
     from machine.config.loader import load
 
     extra: dict[str, Any] = {}
-    options = realm.layers(args)
+    options = options_of_realms.layers(args)
     name = args.machine
     if name is None:
         if not args.realm:
             raise UserError("run: the following arguments are required: FILE|NAME|ELF (see `ccabridge run --help`)")
-        name = realm.MACHINE
+        name = options_of_realms.MACHINE
     if _is_elf(name):
         if args.realm:
             raise UserError(f"{name}: an ELF: without --realm it is run as a payload; a kernel is given with -k")

@@ -63,7 +63,7 @@ def load(
     path = find(name)
     reading = layers.Merge()
     root = reading.read(path)
-    for name_shown, layer in ((label, extra or {}), *options):
+    for name_shown, layer in [*([(label, extra)] if extra else []), *options]:
         root = layers.merge(root, layers.from_plain(dict(layer), name_shown))
     for text in overrides:
         root = layers.override(root, text, NAMED)

@@ -348,8 +348,6 @@ def _vmm(machine: MachineFile, where: Where) -> None:
     if boot.host == "vmm":
         if machine.realms and vmm is not None:
             raise ConfigError(f"{where('vmm')}: vmm: the machine has `realms` as well: the VMM runs one or the other")
-        if len(machine.realms) > 1:
-            raise ConfigError(f"{where('realms')}: realms: the VMM runs one, there are {len(machine.realms)}")
         if (machine.realms or vmm is not None) and boot.pool is None:
             raise ConfigError(f"{where('boot')}: boot.pool is missing: the VMM has nothing to make a realm of")
     elif vmm is not None:

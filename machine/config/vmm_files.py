@@ -54,7 +54,7 @@ def with_paths(vmm: Vmm, paths: Mapping[Path, str]) -> Vmm:
     changes["shares"] = [
         replace(share, folder=paths["vmm", "shares", i, "folder"]) for i, share in enumerate(vmm.shares)
     ]
-    if ("vmm", "net", "capture") in paths:
+    if vmm.net is not None and ("vmm", "net", "capture") in paths:
         changes["net"] = replace(vmm.net, capture=paths["vmm", "net", "capture"])
     return replace(vmm, **changes)
 
