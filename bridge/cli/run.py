@@ -138,11 +138,17 @@ def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
         raise TimeoutError
 
     def beat() -> None:
+        if machine.interactive:
+            return
         name = machine.running.name if machine.running is not None else "the host"
         progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {name}")
 
+    def loading(what: str, done: int, of: int) -> None:
+        progress.update(f"ccabridge: {what}: {done * 100 // max(of, 1)} % loaded and measured")
+
     if machine.config.console is None:  # else the terminal is the guest's
         machine.poll = beat
+        machine.progress = loading
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None
     try:
         if timeout:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +16,7 @@ from machine.bus import Bus
 from machine.config.files import locate
 from machine.devices.console import Console
 from machine.devices.device import Device
-from machine.end import GUEST_EXIT, End
+from machine.end import GUEST_EXIT, STUCK, End
 from machine.vmm.linux import command_line, layout
 from machine.vmm.linux.dtb import read_tree
 from machine.vmm.linux.fdt import Board
@@ -27,7 +28,7 @@ from machine.vmm.run import Runner
 from machine.vmm.shared import SharedMemory
 from machine.vmm.vcpu import mpidr_of
 from machine.vmm.vgic import VGic
-from machine.vmm.virtio.transport import VirtioDevice, VirtioMmio
+from machine.vmm.virtio.transport import DRIVER_OK, VirtioDevice, VirtioMmio
 
 if TYPE_CHECKING:
     from machine.config.types import Vmm as Description
@@ -39,6 +40,7 @@ CONSOLES = {
     "virtio": (None, "hvc0"),
 }
 GRANULE = 4096
+QUIET_NS = 60_000_000_000
 
 
 class ExitWatch:
@@ -48,9 +50,12 @@ class ExitWatch:
         self._sink = sink
         self._line = bytearray()
         self.status: int | None = None
+        # Virtual time in ns, None right after output.
+        self.quiet_since: int | None = None
 
     def write(self, data: bytes) -> None:
         self._sink(data)
+        self.quiet_since = None
         self._line += data
         if b"\n" in data:
             if MARK in self._line:
@@ -202,7 +207,14 @@ class LinuxGuest:
     def _out(self, data: bytes) -> None:
         self.watch.write(data)
 
+    @property
+    def takes_input(self) -> bool:
+        """Standard input is a terminal's, or that of a shell; a script from nowhere gets none."""
+        return self.description.script is None or (os.isatty(0) and os.isatty(1))
+
     def _attach(self, bus: Bus, gic: VGic, console: Console) -> None:
+        """Input waits until a driver listens: what opens a UART throws away what has come before."""
+        self._console = console
         self.watch = ExitWatch(console.write)
         kind = self.description.console
         uart: Device
@@ -210,7 +222,7 @@ class LinuxGuest:
             from machine.devices.ns16550 import Ns16550
 
             serial = Ns16550(self.watch.write, lambda level: gic.set_line(32, level))
-            console.plug(serial.feed)
+            console.plug(lambda data: serial.feed(data) if serial.listens else 0)
             serial.drained = console.drained
             uart = serial
             bus.attach(layout.UART.base, uart)
@@ -218,12 +230,13 @@ class LinuxGuest:
             from machine.devices.pl011 import Pl011
 
             pl011 = Pl011(self.watch.write, lambda level: gic.set_line(33, level))
-            console.plug(pl011.feed)
+            console.plug(lambda data: pl011.feed(data) if pl011.listens else 0)
             pl011.drained = console.drained
             uart = pl011
             bus.attach(layout.PL011.base, uart)
         else:
-            console.plug(self.hvc.feed)
+            hvc = self.hvc
+            console.plug(lambda data: hvc.feed(data) if hvc.transport.status & DRIVER_OK else 0)
         memory = SharedMemory(self.vmm.door, self.vmm.memory)
         window = VirtioWindow()
         first = layout.VIRTIO.interrupt or 0
@@ -285,3 +298,19 @@ class LinuxGuest:
     def _poll(self) -> None:
         for device in self.virtio:
             device.poll()
+        self._console.drained()
+        d = self.description
+        if d.script is None and d.initrd is None:
+            self._end_of_input()
+
+    def _end_of_input(self) -> None:
+        """The project's shell waits for input, and there will be none: that would go on for ever."""
+        now, watch = self.machine.virtual_ns, self.watch
+        if watch.quiet_since is None or self.machine.attached.endpoints.live:
+            watch.quiet_since = now
+        elif now - watch.quiet_since > QUIET_NS:
+            raise End(
+                STUCK,
+                f"realm `{self.vmm.name}`: its shell has been quiet for {QUIET_NS // 1_000_000_000} s of virtual time, "
+                "and standard input has ended: type in a terminal, or give --exec",
+            )
