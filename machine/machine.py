@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from machine.config.validate import gpt_ranges
 from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
 from machine.devices.device import Line, unwired
+from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
 from machine.gpt import GranuleProtectionTable
 from machine.loading import Symbols, place, registers
@@ -71,6 +73,10 @@ class Machine:
         self.progress: Callable[[str, int, int], None] = _no_progress
         # The Python VMM's last REC exits, as the report of a stop shows them.
         self.last_exits: Callable[[], Iterable[str]] = tuple
+        # Standard input and output are one guest's.
+        self.interactive = False
+        # While somebody may type, idle time passes as slowly as outside.
+        self.paced = False
         self.tracing = False
         self.tracer: Tracer | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
@@ -105,7 +111,7 @@ class Machine:
         self.rmm = Rmm(
             RmmMemory(self.board),
             RootPlatform(self),
-            features=_features(config),
+            features=rmm_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
         )
@@ -205,6 +211,25 @@ class Machine:
         if label not in self._consoles:
             self._consoles[label] = Console(label, self._output)
         return self._consoles[label]
+
+    def terminal(self, label: str) -> Console:
+        """The console of a label, with standard input: raw when both are a terminal, else a line at a time.
+
+        While the machine runs only: `attached.stop` gives the terminal back.
+        """
+        console = self.console(label)
+        if os.isatty(0) and os.isatty(1):
+            self.interactive = True
+            console = self._consoles[label] = Console(label, self._flushed, raw=True)
+        if sys.stdin is not None:  # closed: the descriptor may be another file's by now
+            self.attached.endpoints.open(Keyboard(console))
+            self.paced = True
+        return console
+
+    def _flushed(self, text: str) -> None:
+        """A prompt has no end of line to wait for."""
+        self._output(text)
+        sys.stdout.flush()
 
     def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
         """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
@@ -411,9 +436,19 @@ class Machine:
             self.poll()
             endpoints.wait(INPUT_WAIT)
             return True
-        self.board.skip_to(at)
+        self.board.skip_to(self._paced(at) if self.paced and self.attached.endpoints.live else at)
         self.alarms.run_due()
         return True
+
+    def _paced(self, at: int) -> int:
+        """How far an idle machine gets on its way to the instruction count `at`, in wall time, before input comes."""
+        import time
+
+        rate, now = self.config.clock.rate, self.board.insns
+        start = time.monotonic()
+        self.poll()
+        self.attached.endpoints.wait(min((at - now) / rate, INPUT_WAIT))
+        return min(at, now + int((time.monotonic() - start) * rate))
 
     @property
     def cores(self) -> Sequence[Core]:
@@ -458,7 +493,8 @@ class _Power:
         """Nor does one stop in a WFI that is not CPU_OFF's."""
 
 
-def _features(config: MachineConfig) -> Features:
+def rmm_features(config: MachineConfig) -> Features:
+    """What the RMM of a machine offers to its hosts."""
     features = config.rmm.features
     return Features(
         s2sz=features.s2sz,

@@ -15,6 +15,7 @@ from .loader import MachineConfig
 from .scalars import address_text, size_text, span_text
 from .types import Realm
 from .validate import WORLD_PAS, Area, boot_areas, disjoint, outside, region_of
+from .vmm_files import check_vmm_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def read_images(config: MachineConfig) -> Images:
         loads[name] = image
     realms: list[RealmImage] = []
     stage = config.boot.stage or 0
+    if config.vmm is not None:
+        check_vmm_files(config.vmm, config.source.where)
     for index, realm in enumerate(config.realms):
         staged = _realm(config, realm, index, stage)
         areas.append(Area(stage, staged.staged, f"the staged image of realm {realm.name}", ("realms", index, "image")))

@@ -18,6 +18,7 @@ from .scalars import integer
 from .tree import Node
 from .types import NAMED, Flash, Linux, MachineFile, Nvm
 from .validate import validate
+from .vmm_files import vmm_paths, with_paths
 
 
 class Source:
@@ -52,16 +53,18 @@ def load(
     *,
     extra: Mapping[str, object] | None = None,
     label: str = "command line",
+    options: Sequence[tuple[str, Mapping[str, object]]] = (),
 ) -> MachineConfig:
-    """The machine of a file or a shipped name, with its layers; `extra`, then `overrides` (KEY=VALUE) on top.
+    """The machine of a file or a shipped name, with its layers; `extra`, `options`, `overrides` (KEY=VALUE) on top.
 
-    extra: a further layer as plain data, shown as `label` in errors.  Raises ConfigError.
+    extra: a further layer as plain data, shown as `label` in errors.  options: more of them, each with its label.
+    Raises ConfigError.
     """
     path = find(name)
     reading = layers.Merge()
     root = reading.read(path)
-    if extra:
-        root = layers.merge(root, layers.from_plain(dict(extra), label))
+    for name_shown, layer in [*([(label, extra)] if extra else []), *options]:
+        root = layers.merge(root, layers.from_plain(dict(layer), name_shown))
     for text in overrides:
         root = layers.override(root, text, NAMED)
     source = Source(path, root, reading.directories)
@@ -133,7 +136,11 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
                 changed[key] = kind + resolve(path, "devices", name, key) + option
         devices[name] = msgspec.structs.replace(device, **changed) if changed else device
     boot = msgspec.structs.replace(machine.boot, entry=_entry(machine.boot.entry))
-    return msgspec.structs.replace(machine, load=loads, realms=realms, devices=devices, boot=boot)
+    vmm = machine.vmm
+    if vmm is not None:
+        paths = {path: resolve(value, *path) for path, value in vmm_paths(vmm)}
+        vmm = with_paths(vmm, paths)
+    return msgspec.structs.replace(machine, load=loads, realms=realms, devices=devices, boot=boot, vmm=vmm)
 
 
 def _entry(entry: int | str | None) -> int | str | None:

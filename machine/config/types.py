@@ -452,14 +452,21 @@ class Vmm(_Block, frozen=True):
             description="Image, Image.gz, zboot or vmlinux: a path relative to this file. By default what was fetched."
         ),
     ] = None
-    initrd: Annotated[str | None, Meta(description="By default the project's initramfs.")] = None
+    initrd: Annotated[
+        str | None, Meta(description="A path relative to this file. By default the project's initramfs.")
+    ] = None
     script: Annotated[
         str | None, Meta(description="What the project's initramfs runs; without it, an interactive shell.")
     ] = None
     busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
     modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
     cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
-    dtb: Annotated[str | None, Meta(description="Device tree; by default one is made.")] = None
+    dtb: Annotated[
+        str | None, Meta(description="Device tree: a path relative to this file. By default one is made.")
+    ] = None
+    dump_dtb: Annotated[
+        str | None, Meta(description="The device tree that the realm is started with goes to this file.")
+    ] = None
     memory: Annotated[Size, Meta(description="RAM of the realm, at IPA 0x8000_0000.")] = field(
         default_factory=partial(Size, 256 << 20)
     )
@@ -474,7 +481,8 @@ class Vmm(_Block, frozen=True):
     ] = ""
     sve: Annotated[int, Meta(ge=0, le=2048, multiple_of=128, description="SVE vector length in bits; 0 for none.")] = 0
     pmu: Annotated[
-        Annotated[int, Meta(ge=0, le=31)] | None, Meta(description="PMU event counters; without it no PMU.")
+        Annotated[int, Meta(ge=0, le=31)] | Literal["all"] | None,
+        Meta(description="PMU event counters; `all` that the RMM offers; without it no PMU."),
     ] = None
     disks: Annotated[list[Disk], Meta(description="Disks: vda, vdb, …", max_length=16)] = []
     shares: Annotated[list[Share], Meta(description="Folders.", max_length=8)] = []

@@ -48,7 +48,7 @@ def _run_linux(machine: Machine, vmm: Vmm, description: Description) -> None:
 
     guest = LinuxGuest(machine, vmm, description)
     guest.build(machine.progress)
-    guest.run(machine.console("realm 0"))
+    guest.run(machine.terminal("realm 0") if guest.takes_input else machine.console("realm 0"))
 
 
 def build_payload(vmm: Vmm, staged: RealmImage) -> None:
