@@ -71,6 +71,13 @@ def test_boot_loader__makes_all_described_memory_ram_and_starts_linux() -> None:
     assert counts(result)[3] == 1 + 3
 
 
+@needs_a_kernel
+def test_script__its_status_is_the_exit_code() -> None:
+    result = ccabridge("run", "linux-host", "-s", "realms.0.linux.script=exit 37", timeout=300)
+    assert result.code == 37
+    assert "[realm 0] ccabridge-init: exit 37" in result.lines
+
+
 def under(name: str, kernel: Path, *overrides: str) -> tuple[Machine, list[str]]:
     lines: list[str] = []
     key = "linux.kernel" if name == "linux-loader" else "image"
