@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from machine.config import load
+from machine.config.dump import resolved
 from machine.end import GUEST_EXIT
 from machine.machine import Machine
 from machine.vmm.linux.cache import cached_kernel
@@ -239,3 +240,18 @@ def test_fetched_kernel__that_is_not_there(tmp_path: Path, monkeypatch: pytest.M
     result = ccabridge("check", "linux-host")
     assert result.code == 2
     assert "no kernel: name a file, or fetch one with `ccabridge fetch-kernel`" in result.err
+
+
+def test_paths__are_relative_to_the_file_and_stand_in_what_is_resolved(kernel: Path) -> None:
+    keys = "linux: {kernel: Image, initrd: initrd, dtb: my.dtb}"
+    file = kernel.parent / "mine.yaml"
+    file.write_text(f"layers: [linux-host]\nrealms:\n  - {{name: a, image: Image, {keys}}}\n")
+    config = load(str(file))
+    linux = config.realms[0].linux
+    assert linux is not None
+    assert [linux.kernel, linux.initrd, linux.dtb] == [
+        str(kernel.parent / name) for name in ("Image", "initrd", "my.dtb")
+    ]
+    text = resolved(config)
+    assert str(kernel.parent / "my.dtb") in text
+    assert "image: kernel:fetched" in resolved(load("linux-host"))
