@@ -303,6 +303,7 @@ def _macro(name: str) -> str:
 def c_header() -> str:
     """The text of ccab.h."""
     from machine.vmm.linux import layout
+    from machine.vmm.linux.initramfs import MARK
 
     lines = [
         "/* SPDX-License-Identifier: GPL-2.0-or-later */",
@@ -322,6 +323,7 @@ def c_header() -> str:
         f"#define CCAB_LINUX_UART_INTID {layout.UART.interrupt}",
         f"#define CCAB_LINUX_GICD_IPA {layout.GICD.base:#x}ULL",
         f"#define CCAB_LINUX_GICR_IPA {layout.redistributors(1)[0]:#x}ULL",
+        f'#define CCAB_LINUX_EXIT "{MARK.decode()}exit " /* what init says before the status of its script */',
         "",
         f"/* {REALM_INFO.doc} */",
         REALM_INFO.c_text(),

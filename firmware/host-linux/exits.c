@@ -79,7 +79,7 @@ static void psci_exit(struct vmm_realm *realm, const struct rmi_rec_run *run)
 {
     switch (run->exit.gprs[0]) {
     case SMC_PSCI_SYSTEM_OFF:
-        realm_stop(realm, 0);
+        realm_stop(realm, init_status);
         return;
     case SMC_PSCI_SYSTEM_RESET:
         print("host: realm `%s` asks for a reset: it ends here\n", (const char *)realm->info->name);

@@ -28,6 +28,9 @@ void vgic_fold(const struct rmi_rec_run *run);
 
 /* ---- uart.c: a 16550 that nobody writes to ---- */
 
+/* How the script of the project's init ended, from what it writes; 0 before that. */
+extern int init_status;
+
 void uart_init(const struct vmm_realm *realm);
 uint64_t uart_read(uint64_t offset, unsigned size);
 void uart_write(uint64_t offset, unsigned size, uint64_t value);

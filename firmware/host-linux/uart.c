@@ -16,6 +16,8 @@ enum { THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define LSR_EMPTY 0x60 /* THRE, TEMT */
 #define MSR_CONNECTED 0xb0 /* CTS, DSR, DCD */
 
+int init_status;
+
 static const struct vmm_realm *owner;
 static uint8_t divisor[2];
 static uint8_t ier, fcr, lcr, mcr, scr;
@@ -24,6 +26,24 @@ static int thre; /* the transmitter is empty, which IIR has not told yet */
 void uart_init(const struct vmm_realm *realm)
 {
     owner = realm;
+}
+
+/* The status that the last line by which init tells it has: up to three digits, LF or CR LF. */
+static void note(char byte)
+{
+    static const char mark[] = CCAB_LINUX_EXIT;
+    static char tail[sizeof mark - 1 + 5];
+    unsigned at = sizeof tail - 1, scale = 1, value = 0, digits = 0;
+    memmove(tail, tail + 1, at);
+    tail[at] = byte;
+    if (byte != '\n')
+        return;
+    if (tail[at - 1] == '\r')
+        at--;
+    for (; digits < 3 && tail[at - 1] >= '0' && tail[at - 1] <= '9'; digits++, at--, scale *= 10)
+        value += scale * (unsigned)(tail[at - 1] - '0');
+    if (digits && at >= sizeof mark - 1 && memcmp(&tail[at - (sizeof mark - 1)], mark, sizeof mark - 1) == 0)
+        init_status = (int)(value & 0xff);
 }
 
 static int interrupt(void)
@@ -93,8 +113,10 @@ uint64_t uart_read(uint64_t offset, unsigned size)
 
 static void transmit(char byte)
 {
-    if (!(mcr & MCR_LOOP))
+    if (!(mcr & MCR_LOOP)) {
         realm_puts(owner, &byte, 1);
+        note(byte);
+    }
     thre = 1;
 }
 

@@ -70,9 +70,9 @@ static uint32_t next_word(struct tree *tree)
 /* Steps over `size` bytes and their padding. */
 static void skip(struct tree *tree, uint32_t size)
 {
-    if (size > tree->end - tree->at || (size + 3 & ~3U) > tree->end - tree->at)
+    if (size > tree->end - tree->at || ((size + 3) & ~3U) > tree->end - tree->at)
         bad_tree("a value or a name does not end", tree->at);
-    tree->at += size + 3 & ~3U;
+    tree->at += (size + 3) & ~3U;
 }
 
 /* Whether a text of the tree, which may not go on beyond `end`, is this one. */

@@ -12,6 +12,11 @@ FIRMWARE = "firmware:"
 FETCHED = "kernel:fetched"
 
 
+def is_path(file: str) -> bool:
+    """Whether `file` is a path, and no name of what is found elsewhere."""
+    return not file.startswith(FIRMWARE) and file != FETCHED
+
+
 def firmware_names() -> list[str]:
     """Names of the firmware that is built."""
     return sorted(path.stem for path in firmware.locate("any").parent.glob("*.elf"))

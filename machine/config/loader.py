@@ -12,7 +12,7 @@ from bridge.errors import ConfigError, did_you_mean
 
 from . import convert, layers, shipped
 from .consoles import with_path
-from .files import FETCHED, FIRMWARE
+from .files import is_path
 from .outputs import LINUX_FILES, check_outputs
 from .scalars import integer
 from .tree import Node
@@ -100,7 +100,7 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
     def resolve(file: str, *path: str | int) -> str:
         if "\0" in file:
             raise ConfigError(f"{source.where(*path)}: NUL in the name of a file")
-        if file.startswith(FIRMWARE) or file == FETCHED:
+        if not is_path(file):
             return file
         node, _ = source.node(*path)
         return os.path.join(source.directories.get(node.file, ""), os.path.expanduser(file))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from bridge.errors import ConfigError
 
 from .consoles import File, parse_input, parse_output
-from .files import FIRMWARE
+from .files import is_path
 from .types import Flash, MachineFile, Ns16550, Nvm, Pl011
 from .vmm_files import vmm_inputs, vmm_outputs
 
@@ -56,14 +56,14 @@ def _outputs(machine: MachineFile) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _inputs(machine: MachineFile) -> Iterator[tuple[str, str]]:
     for name, load in machine.load.items():
-        if not load.file.startswith(FIRMWARE):
+        if is_path(load.file):
             yield load.file, f"load.{name}.file"
     for index, realm in enumerate(machine.realms):
-        if not realm.image.startswith(FIRMWARE):
+        if is_path(realm.image):
             yield realm.image, f"realms[{index}].image"
         for key in LINUX_FILES:
             file = getattr(realm.linux, key, None)
-            if file is not None:
+            if file is not None and is_path(file):
                 yield file, f"realms[{index}].linux.{key}"
     for name, device in machine.devices.items():
         if isinstance(device, (Nvm, Flash)) and device.file is not None and not device.save:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from machine.config import load
+from machine.config.dump import resolved
 from machine.end import GUEST_EXIT
 from machine.machine import Machine
 from machine.vmm.linux.cache import cached_kernel
@@ -69,6 +70,13 @@ def test_boot_loader__makes_all_described_memory_ram_and_starts_linux() -> None:
     result = boots("linux-loader")
     assert "[realm 0] loader: 256 MiB of memory are RAM; starting the kernel at 0x80200000" in result.lines
     assert counts(result)[3] == 1 + 3
+
+
+@needs_a_kernel
+def test_script__its_status_is_the_exit_code() -> None:
+    result = ccabridge("run", "linux-host", "-s", "realms.0.linux.script=exit 37", timeout=300)
+    assert result.code == 37
+    assert "[realm 0] ccabridge-init: exit 37" in result.lines
 
 
 def under(name: str, kernel: Path, *overrides: str) -> tuple[Machine, list[str]]:
@@ -232,3 +240,18 @@ def test_fetched_kernel__that_is_not_there(tmp_path: Path, monkeypatch: pytest.M
     result = ccabridge("check", "linux-host")
     assert result.code == 2
     assert "no kernel: name a file, or fetch one with `ccabridge fetch-kernel`" in result.err
+
+
+def test_paths__are_relative_to_the_file_and_stand_in_what_is_resolved(kernel: Path) -> None:
+    keys = "linux: {kernel: Image, initrd: initrd, dtb: my.dtb}"
+    file = kernel.parent / "mine.yaml"
+    file.write_text(f"layers: [linux-host]\nrealms:\n  - {{name: a, image: Image, {keys}}}\n")
+    config = load(str(file))
+    linux = config.realms[0].linux
+    assert linux is not None
+    assert [linux.kernel, linux.initrd, linux.dtb] == [
+        str(kernel.parent / name) for name in ("Image", "initrd", "my.dtb")
+    ]
+    text = resolved(config)
+    assert str(kernel.parent / "my.dtb") in text
+    assert "image: kernel:fetched" in resolved(load("linux-host"))
