@@ -77,6 +77,7 @@ class Machine:
         self.interactive = False
         # While somebody may type, idle time passes as slowly as outside.
         self.paced = False
+        self._overslept = 0.0  # seconds of wall time that the last wait took too long
         self.tracing = False
         self.tracer: Tracer | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
@@ -445,10 +446,12 @@ class Machine:
         import time
 
         rate, now = self.config.clock.rate, self.board.insns
-        start = time.monotonic()
+        start = time.monotonic() - self._overslept
         self.poll()
-        self.attached.endpoints.wait(min((at - now) / rate, INPUT_WAIT))
-        return min(at, now + int((time.monotonic() - start) * rate))
+        self.attached.endpoints.wait(max(0.0, min((at - now) / rate - self._overslept, INPUT_WAIT)))
+        reached = min(at, now + int((time.monotonic() - start) * rate))
+        self._overslept = min(time.monotonic() - start - (reached - now) / rate, INPUT_WAIT)
+        return reached
 
     @property
     def cores(self) -> Sequence[Core]:

@@ -374,6 +374,9 @@ def _vmm(machine: MachineFile, where: Where) -> None:
         _ = vmm.rpv
     except ValueError as error:
         raise ConfigError(f"{at('personalization')}: {error}") from None
+    for key in ("script", "busybox", "modules"):
+        if vmm.initrd is not None and getattr(vmm, key):
+            raise ConfigError(f"{at(key)}: is for the project's initramfs, `vmm.initrd` gives another")
     tags = [share.tag for share in vmm.shares]
     for index, tag in enumerate(tags):
         if tag in tags[:index]:

@@ -178,6 +178,8 @@ class LinuxGuest:
         folder = Path(d.kernel).parent / "modules" if d.kernel else kernel_dir(release or "") / "modules"
         modules = resolve(folder, d.modules, optional=self._drivers(), release=release)
         busybox = cached_busybox() if d.busybox else None
+        if d.busybox and busybox is None:
+            raise UserError("no busybox: fetch one with `ccabridge fetch-kernel --busybox`")
         shares = [(share.tag, f"/mnt/{share.tag}") for share in d.shares]
         return "initramfs", build(script=d.script, modules=modules, shares=shares, busybox=busybox)
 
