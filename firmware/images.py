@@ -9,6 +9,12 @@ VMM = tuple(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lo
 
 HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
 
+HOST_LINUX = (
+    *(f"host-linux/{name}.c" for name in ("main", "exits", "pages", "uart", "vgic")),
+    "irqs/gic.c",
+    *(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "status")),
+)
+
 IRQS = (
     *("irqs/main.c", "irqs/gic.c", "stage1/stage1.c"),
     *(f"vmm/{name}.c" for name in ("granule", "lock", "pes", "status")),
@@ -39,6 +45,7 @@ class Firmware:
 IMAGES = (
     Firmware("host", "host", HOST, "builds, runs and destroys the realms of the machine file"),
     Firmware("host-smp", "host", ("host/smp.c", *HOST), "the same, after its PEs have counted together"),
+    Firmware("host-linux", "host", HOST_LINUX, "runs one realm with Linux: its GICv3, its 16550, its pages"),
     Firmware(
         "attacker",
         "host",
@@ -92,6 +99,8 @@ IMAGES = (
         "asks of its host what a Linux realm does",
     ),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
+    Firmware("devices", "realm", ("payloads/devices.c",), "meets the devices that a host gives to Linux"),
+    Firmware("loader", "realm", ("payloads/loader.c",), "makes all memory RAM, and starts a kernel"),
     Firmware("bench-int", "realm", ("bench/int.c", *BENCH), "integer loop"),
     Firmware("bench-mem", "realm", ("bench/mem.c", *BENCH), "64 KB load and store loop"),
     Firmware("bench-hostcall", "realm", ("bench/hostcall.c", *BENCH), "host call round trips"),

@@ -76,7 +76,9 @@ class CallLog:
         """A call that the Root monitor answered by itself; unknown ones too, named as such."""
         from rmm.abi import by_fid
 
-        self.call(by_fid(fid), (fid, *x[1:4]), (result,), condition, None)
+        decl = by_fid(fid)
+        args = (fid, *x[1:4]) if decl is None else decl.decode(x)
+        self.call(decl, args, (result,), condition, None)
 
     def event(self, name: str, text: str, depth: int = 0) -> None:
         """Something that is no call: an exception, a fault, a REC entry."""

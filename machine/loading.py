@@ -25,6 +25,8 @@ def place(images: Images, memory: PhysicalMemory) -> None:
             memory.write(segment.address, bytes(segment.data))
     for realm in images.realms:
         memory.write(realm.stage, realm.content())
+        for piece in realm.pieces:
+            memory.write(piece.stage, piece.data)
 
 
 def registers(config: MachineConfig) -> dict[int, int]:

@@ -12,11 +12,11 @@ from bridge.errors import ConfigError, did_you_mean
 
 from . import convert, layers, shipped
 from .consoles import with_path
-from .files import FIRMWARE
-from .outputs import check_outputs
+from .files import FETCHED, FIRMWARE
+from .outputs import LINUX_FILES, check_outputs
 from .scalars import integer
 from .tree import Node
-from .types import NAMED, Flash, MachineFile, Nvm
+from .types import NAMED, Flash, Linux, MachineFile, Nvm
 from .validate import validate
 
 
@@ -97,17 +97,29 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
     def resolve(file: str, *path: str | int) -> str:
         if "\0" in file:
             raise ConfigError(f"{source.where(*path)}: NUL in the name of a file")
-        if file.startswith(FIRMWARE):
+        if file.startswith(FIRMWARE) or file == FETCHED:
             return file
         node, _ = source.node(*path)
         return os.path.join(source.directories.get(node.file, ""), os.path.expanduser(file))
+
+    def linux(linux: Linux | None, index: int) -> Linux | None:
+        if linux is None:
+            return None
+        files = {key: getattr(linux, key) for key in LINUX_FILES}
+        files = {key: resolve(file, "realms", index, "linux", key) for key, file in files.items() if file is not None}
+        return msgspec.structs.replace(linux, **files)
 
     loads = {
         name: msgspec.structs.replace(load, file=resolve(load.file, "load", name, "file"))
         for name, load in machine.load.items()
     }
     realms = [
-        msgspec.structs.replace(realm, image=resolve(realm.image, "realms", index, "image"), entry=_entry(realm.entry))
+        msgspec.structs.replace(
+            realm,
+            image=resolve(realm.image, "realms", index, "image"),
+            entry=_entry(realm.entry),
+            linux=linux(realm.linux, index),
+        )
         for index, realm in enumerate(machine.realms)
     ]
     devices = {}

@@ -12,6 +12,9 @@ from .consoles import File, parse_input, parse_output
 from .files import FIRMWARE
 from .types import Flash, MachineFile, Ns16550, Nvm, Pl011
 
+# Keys of realms[].linux that name files.
+LINUX_FILES = ("kernel", "initrd", "dtb")
+
 
 def check_outputs(machine: MachineFile, where: Callable[..., str], files: Iterable[str]) -> None:
     """ConfigError for a file that would be written and is something else's; `files` are the machine files."""
@@ -51,6 +54,10 @@ def _inputs(machine: MachineFile) -> Iterator[tuple[str, str]]:
     for index, realm in enumerate(machine.realms):
         if not realm.image.startswith(FIRMWARE):
             yield realm.image, f"realms[{index}].image"
+        for key in LINUX_FILES:
+            file = getattr(realm.linux, key, None)
+            if file is not None:
+                yield file, f"realms[{index}].linux.{key}"
     for name, device in machine.devices.items():
         if isinstance(device, (Nvm, Flash)) and device.file is not None and not device.save:
             yield device.file, f"devices.{name}.file"

@@ -487,6 +487,32 @@ class Vmm(_Block, frozen=True):
         return personalization(self.personalization)
 
 
+class Linux(_Block, frozen=True):
+    """What the Linux of a realm is started with, for the host firmware `host-linux` (docs/linux.md)."""
+
+    kernel: Annotated[
+        str | None,
+        Meta(
+            description="Where `image` is a boot loader, the kernel that it starts: a path relative to this file, "
+            "or `kernel:fetched`."
+        ),
+    ] = None
+    initrd: Annotated[
+        str | None, Meta(description="A path relative to this file; by default the project's initramfs.")
+    ] = None
+    script: Annotated[
+        str | None, Meta(description="What the project's initramfs runs; there is no input for a shell.")
+    ] = None
+    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default `console=ttyS0`.")] = None
+    dtb: Annotated[
+        str | None, Meta(description="Device tree: a path relative to this file; by default one is made.")
+    ] = None
+    measure: Annotated[
+        bool,
+        Meta(description="The realm's initial measurement covers device tree, initrd, and what a boot loader starts."),
+    ] = True
+
+
 class Realm(_Block, frozen=True):
     """A realm for the host to build. The host firmware reads this from the host information block."""
 
@@ -494,7 +520,8 @@ class Realm(_Block, frozen=True):
     image: Annotated[
         str,
         Meta(
-            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`.",
+            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`. With "
+            "`linux`: Image, Image.gz or zboot, `kernel:fetched` for the one fetched, or the ELF of a boot loader.",
             min_length=1,
             max_length=4096,
         ),
@@ -535,6 +562,9 @@ class Realm(_Block, frozen=True):
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
+    ] = None
+    linux: Annotated[
+        Linux | None, Meta(description="The image is a Linux kernel, or a boot loader that starts one.")
     ] = None
 
     @property

@@ -379,6 +379,14 @@ def _realm(machine: MachineFile, realm: Realm, index: int, where: Where) -> None
         _ = realm.rpv
     except ValueError as error:
         raise ConfigError(f"{at('personalization')}: {error}") from None
+    if realm.linux is not None:
+        if machine.boot.host != "firmware":
+            raise ConfigError(f"{at('linux')}: for the host firmware; under boot.host: vmm use the key `vmm`")
+        if realm.recs != 1:
+            raise ConfigError(f"{at('recs')}: {realm.recs} RECs: the host firmware has one vCPU for Linux")
+        for key in ("at", "entry"):
+            if getattr(realm, key) is not None:
+                raise ConfigError(f"{at(key)}: with `linux`, what is loaded is placed by itself")
 
 
 def _behaviour(machine: MachineFile, index: int, where: Where) -> None:

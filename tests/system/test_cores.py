@@ -345,3 +345,11 @@ main:
     )
     assert run(machine).kind == GUEST_EXIT
     assert words(machine, 2)[1] <= 200
+
+
+def test_trace__shows_the_arguments_of_the_normal_worlds_psci(tmp_path: Path) -> None:
+    machine = boot(tmp_path, "secondary:\n    b .\nmain:\n    cpu_on 1, secondary, 0x77\n    system_off\n", pes=2)
+    assert run(machine).kind == GUEST_EXIT
+    record = next(record for record in machine.calls.ring if record.decl and record.decl.name == "PSCI_CPU_ON")
+    assert record.args[0] == 1
+    assert record.args[2] == 0x77

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from machine.config import load
 from machine.end import GUEST_EXIT
-from tests.system.test_cores import boot, run, words
+from machine.machine import Machine
+from tests.system.assemble import assemble
+from tests.system.test_cores import AT, MACROS, boot, run, words
 
 # The log: a count at 0x7000_0000, then a doubleword each. Guest memory: PA 0x7020_0000, IPA 0x8000_0000.
 HYPERVISOR = """
@@ -217,3 +220,24 @@ def test_hypervisor__runs_a_guest_and_emulates_what_it_traps(tmp_path: Path, vhe
     count, *log = words(machine, 10)
     assert log == [ord("G"), ord("S"), ord("I"), 0x11, ord("W"), ord("F"), ord("A"), 0x11, 7]
     assert count == len(log)
+
+
+@pytest.mark.parametrize("quantum", [200, 1_000, 20_000])
+def test_guest_and_realm__on_two_pes_do_not_meet(tmp_path: Path, quantum: int) -> None:
+    """A guest of the Normal world on PE 1, a realm that the shipped host runs on PE 0."""
+    alone = boot(tmp_path, "#define VHE 0\n" + HYPERVISOR, pes=1)
+    assert run(alone).kind == GUEST_EXIT
+    (count,) = words(alone, 1)
+
+    text = MACROS + "#define VHE 0\n    b main\n.ltorg\n" + HYPERVISOR.replace("system_off", "call 0x84000002")
+    program = assemble(tmp_path, text + "\n.ltorg\n", AT)
+    overrides = ["cpu.count=2", f"cpu.quantum={quantum}", "memory.low={base: 0x60000000, size: 512M}"]
+    lines: list[str] = []
+    machine = Machine(load("rsi-tour", overrides, extra={"load": {"program": {"file": str(program)}}}), lines.append)
+    machine.power_on(machine.pes[1], AT, 0)
+    end = machine.run()
+    assert (end.kind, end.code) == (GUEST_EXIT, 0), lines[-3:]
+    assert not machine.pes[1].on
+    assert words(machine, count + 1) == words(alone, count + 1)
+    assert any("rsi-tour: 0 checks failed" in line for line in lines)
+    machine.close()
