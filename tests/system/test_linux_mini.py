@@ -63,3 +63,12 @@ def test_mini_linux__missing_vcpu_is_seen() -> None:
     result = ccabridge("run", "mini-linux", "-s", "vmm.vcpus=1")
     assert "FAIL there is a second vCPU" in result.out
     assert result.code == 1
+
+
+def test_mini_linux__stopped_half_way_is_named() -> None:
+    """World, EL, PC with the symbol of the vmlinux that was given, the last exits of its vCPUs."""
+    result = ccabridge("run", "mini-linux", "-s", "limits.instructions=60000")
+    assert result.code == 124
+    assert re.search(r"^  in: rec 0 of realm 0x[0-9a-f]+, EL1$", result.out, re.M)
+    assert re.search(r"^  PC: 0x800[0-9a-f]+ <[a-z_]\w+(\+0x[0-9a-f]+)?>", result.out, re.M), result.out[-2000:]
+    assert re.search(r"^  last exits:\n    vCPU 0: SYNC ESR=0x90000007 .* IPA=0x800[0-9a-f]+$", result.out, re.M)
