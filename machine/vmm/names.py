@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bridge.arch.esr import decode_esr
+from bridge.errors import UserError
 from machine.vmm.door import GRANULE
 from machine.vmm.memory import DATA
 from rmm.abi.structs import REC_EXIT
@@ -37,10 +38,19 @@ class KernelNames:
         if ipa is None:
             return None
         if not self._read:
-            from machine.vmm.linux.symbols import own_symbols
-
-            self._symbols, self._read = own_symbols(self._launch.kernel, self._launch.where.kernel), True
+            self._symbols, self._read = self._find(), True
         return None if self._symbols is None else self._symbols.lookup(ipa)
+
+    def _find(self) -> KernelSymbols | None:
+        from machine.vmm.linux.symbols import KernelSymbols, own_symbols, read_symbols
+
+        kernel, base = self._launch.kernel, self._launch.where.kernel
+        if kernel.form == "vmlinux":
+            try:
+                return KernelSymbols(read_symbols(kernel.path), base)
+            except UserError:  # stripped: it may have kallsyms
+                pass
+        return own_symbols(kernel, base)
 
     def _ipa(self, pa: int) -> int | None:
         """The protected IPA of a DATA granule."""

@@ -160,8 +160,12 @@ def echo_server() -> Iterator[int]:
 
 NETWORK = r"""
 ifconfig eth0 up
-printf '#!/bin/sh\n[ "$1" = bound ] || exit 0\n' > /tmp/bound
-printf 'ifconfig $interface $ip netmask $subnet\nroute add default gw $router\n' >> /tmp/bound
+cat > /tmp/bound <<'END'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ifconfig $interface $ip netmask $subnet
+route add default gw $router
+END
 chmod +x /tmp/bound
 udhcpc -i eth0 -n -q -s /tmp/bound >/dev/null 2>&1
 ifconfig eth0 | grep -o 'addr:10[0-9.]*'

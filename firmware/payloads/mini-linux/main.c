@@ -34,7 +34,7 @@ static struct queue hvc;
 static uint64_t hvc_page;
 static char early[8192];
 static size_t held;
-static volatile uint64_t taken[2], last_intid, second_is_up, second_may_go;
+static volatile uint64_t taken[2], last_intid[2], second_is_up, second_may_go;
 
 static int wait_done(struct queue *queue, uint32_t *written)
 {
@@ -136,8 +136,9 @@ void realm_exception(struct frame *frame)
     for (unsigned i = 0; i < board.virtios; i++)
         if (board.virtio[i].intid == intid)
             virtio_acknowledge(board.virtio[i].reg.base);
-    taken[read_sysreg(mpidr_el1) & 1]++;
-    last_intid = intid;
+    uint64_t vcpu = read_sysreg(mpidr_el1) & 1;
+    taken[vcpu]++;
+    last_intid[vcpu] = intid;
     write_sysreg(s3_0_c12_c12_1, intid); /* ICC_EOIR1_EL1 */
     isb();
 }
@@ -244,7 +245,7 @@ static void try_block(uint64_t base, uint32_t intid)
     for (unsigned i = 0; i < SECTOR; i++)
         good &= data[i] == (uint8_t)(i * 7 + 1);
     check(good, "and is what the disk holds");
-    check(taken[0] > before && last_intid == intid, "its interrupt came");
+    check(taken[0] > before && last_intid[0] == intid, "its interrupt came");
     const struct part out[] = {{page, 16, 0}, {page + SECTOR, SECTOR, 0}, {page + 64, 1, 1}};
     request[0] = 1; /* VIRTIO_BLK_T_OUT */
     request[2] = 2;
@@ -310,7 +311,7 @@ static void timer(void)
     isb();
     for (unsigned i = 0; i < 100 && taken[0] == before; i++)
         __asm__ volatile("wfi" ::: "memory");
-    check(taken[0] == before + 1 && last_intid == VTIMER, "the virtual timer ends a WFI by PPI 27");
+    check(taken[0] == before + 1 && last_intid[0] == VTIMER, "the virtual timer ends a WFI by PPI 27");
 }
 
 static _Noreturn void second(uint64_t *top)
@@ -346,7 +347,7 @@ static void second_vcpu(void)
     isb();
     for (unsigned i = 0; i < PATIENCE && !taken[1]; i++)
         ;
-    check(taken[1] == 1 && last_intid == SGI, "an SGI gets there");
+    check(taken[1] == 1 && last_intid[1] == SGI, "an SGI gets there");
     check_equal((uint64_t)psci_affinity_info(1, 0), PSCI_AFFINITY_ON, "and it is on");
 }
 
