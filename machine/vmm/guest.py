@@ -239,10 +239,8 @@ class LinuxGuest:
         try:
             runner.run()
         except End as end:
-            if end.kind == GUEST_EXIT:
-                if self.watch.status is not None:
-                    end.code = self.watch.status
-                vmm.destroy()
+            if end.kind == GUEST_EXIT and self.watch.status is not None:
+                end.code = self.watch.status
             raise
         finally:
             for device in self.virtio:
