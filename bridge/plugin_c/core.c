@@ -109,7 +109,7 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
         snprintf(c->error, sizeof c->error, "more than %d execution contexts", CCA_MAX_CORES);
         return c;
     }
-    c->e = engine_open(c, config->tcg_megabytes, c->error, sizeof c->error);
+    c->e = engine_open(c, config->tcg_megabytes, config->el == 2, c->error, sizeof c->error);
     if (c->e == NULL) return c;
     for (size_t i = 0; i < m->mem.nregions; i++) {
         const struct cca_region *r = &m->mem.regions[i];
@@ -195,13 +195,13 @@ static bool gives_way(cca_core *c, uint64_t pc, uint32_t bytes)
 static __attribute__((noinline)) void look_closer(cca_core *c, uint64_t pc, uint32_t bytes)
 {
     if (c->pmu.by_el) cca_pmu_block(c);
-    if (cca_poll(c)) {
+    if (!c->ndrop && !c->drop_all_pending && cca_poll(c)) {
         if (c->watch && cca_watch_block(c, pc, bytes)) return;
         count_block(c, pc, bytes);
         if (!c->solo && gives_way(c, pc, bytes)) c->slice_end = c->due = c->m->insns;
         return;
     }
-    c->block_insns = 0; /* stops before this block: it is not counted */
+    c->block_insns = 0; /* it stops before this block, which is not counted */
     c->stopped = true;
     engine_stop(c->e);
 }

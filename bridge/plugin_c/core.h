@@ -11,7 +11,7 @@ enum {
     CCA_PENDING_PAGES = 64,
     CCA_EVENTS = 256,
     CCA_FILTER_BITS = 1 << 16,
-    CCA_PLAIN_BLOCKS = 1024,
+    CCA_PLAIN_BLOCKS = 1 << 14,
 };
 
 #define CCA_NEVER UINT64_MAX
@@ -140,7 +140,7 @@ struct cca_core {
     struct cca_filter tlb_pages, code_pages;
     struct cca_span large[2];    /* by half of the address space: where TLB entries are cut from larger pages */
     bool flush_pending, drop_all_pending;
-    uint64_t drop_pages[CCA_PENDING_PAGES];
+    uint64_t drop_pages[CCA_PENDING_PAGES], drop_lines[CCA_PENDING_PAGES]; /* which code is to go: see engine_drop_code */
     unsigned ndrop;
 
     bool trace;
@@ -213,7 +213,7 @@ void cca_apply_pending(struct cca_core *c);
 void cca_flush_siblings(struct cca_core *c);
 void cca_large_page(struct cca_core *c, uint64_t va, uint64_t size); /* an entry was cut from a page of this size */
 void cca_flush_large(struct cca_core *c, uint64_t va);               /* TLBI by address, which may be of such a page */
-void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
+void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa, uint64_t lines); /* lines: see engine_drop_code */
 void cca_drop_all_code_everywhere(struct cca_machine *m);
 
 /* vhe.c */

@@ -316,8 +316,6 @@ class LinuxGuest:
                     end.code = self.watch.status
                 elif self.description.script is not None and self.description.initrd is None:
                     end.code, end.reason = 1, f"{end.reason} before its script has ended"
-                runner.halt()
-                vmm.destroy()
             raise
         finally:
             for device in self.virtio:

@@ -12,7 +12,7 @@ from machine.bus import Bus
 from machine.end import GUEST_EXIT, STUCK, UNHANDLED, End
 from machine.payload_abi import HOST_CALLS
 from machine.vmm.hostcalls import HostCalls
-from machine.vmm.memory import DATA, EMPTY, SHARED, STATE, RealmMemory
+from machine.vmm.memory import DATA, EMPTY, GIVEN, SHARED, STATE, RealmMemory
 from machine.vmm.realm import CPU_ON, Vmm
 from machine.vmm.vcpu import Vcpu
 from rmm.abi import rmi
@@ -252,7 +252,7 @@ class Runner:
 
     def _protected(self, vcpu: Vcpu, esr: int, ipa: int) -> bool:
         i = self._memory.index(ipa)
-        if i is None or self._memory.pages[i] & STATE in (DATA, EMPTY):
+        if i is None or self._memory.pages[i] & STATE in (DATA, EMPTY, GIVEN):
             return self._cannot_mend(vcpu, ipa)
         self.faults += 1
         self._memory.fault_in(i)
@@ -279,7 +279,7 @@ class Runner:
                 self.vmm.door.write(vcpu.run + _GPRS, device.read(at, size).to_bytes(8, "little"))
             return True
         i = self._memory.index(ipa)
-        if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY):
+        if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY, GIVEN):
             self.faults += 1
             self._memory.map(i)
             return True
@@ -321,19 +321,21 @@ class Runner:
         if ripas == Ripas.RAM and (base < memory.base or top > memory.end):
             vcpu.flags = RIPAS_RESPONSE  # there is nothing that could be put there
             return True
+        if ripas == Ripas.RAM:  # while it is EMPTY: what is destroyed later is not RAM
+            for i in memory.numbers(base, top):
+                memory.entry(i)
         while base < top:
             status, done, *_ = memory.set_ripas(vcpu.rec, base, top)
             if status:
                 vcpu.flags = RIPAS_RESPONSE
                 break
-            self._changed(max(base, memory.base), min(done, memory.end), ripas)
+            self._changed(base, done, ripas)
             base = done
         return True
 
     def _changed(self, base: int, top: int, ripas: int) -> None:
         memory = self._memory
-        first = (base - memory.base) >> 12
-        for i in range(first, first + max(top - base, 0) // 4096):
+        for i in memory.numbers(base, top):
             if ripas == Ripas.EMPTY:
                 memory.reclaim(i)
             else:
