@@ -98,6 +98,7 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     c->m = m;
     c->cfg = *config;
     c->mmu_dirty = true;
+    c->known_generation = 1;
     c->rng = config->seed;
     c->loop_insns = CCA_NEVER;
     c->solo = true;

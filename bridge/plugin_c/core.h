@@ -6,12 +6,15 @@
 #include "engine.h"
 #include "gic.h"
 
+#include <string.h>
+
 enum {
     CCA_MAX_CORES = 1024,
     CCA_PENDING_PAGES = 64,
     CCA_EVENTS = 256,
     CCA_FILTER_BITS = 1 << 16,
     CCA_PLAIN_BLOCKS = 1 << 14,
+    CCA_KNOWN_PAGES = 1 << 12,
 };
 
 #define CCA_NEVER UINT64_MAX
@@ -48,6 +51,17 @@ struct cca_span {
 struct cca_plain {
     uint64_t pc;
     uint32_t bytes, generation;
+};
+
+/*
+ * A page's translation, kept for when the engine's own TLB, which is small, has lost it; `prot` is all that the
+ * privilege level in `tag` may do there. Whatever flushes the engine's TLB takes these with it.
+ */
+struct cca_known {
+    uint64_t tag;                /* VA of the page, PSTATE.PAN << 2, exception level */
+    uint64_t pa;
+    uint32_t generation;
+    uint8_t prot;
 };
 
 /* An enabled one; addresses are without their tag. */
@@ -111,6 +125,7 @@ struct cca_core {
     struct cca_plain plain[CCA_PLAIN_BLOCKS];
     struct cca_plain goes_on[CCA_PLAIN_BLOCKS]; /* the same of blocks that do not end in WFE or YIELD */
     uint32_t plain_generation;
+    uint64_t plain_pages[16];    /* which pages blocks of this generation are in, hashed: it errs on yes */
     uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
     uint64_t stop_at;            /* while engine_stopping: where */
     uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
@@ -137,6 +152,8 @@ struct cca_core {
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
 
+    struct cca_known known[CCA_KNOWN_PAGES];
+    uint32_t known_generation;
     struct cca_filter tlb_pages, code_pages;
     struct cca_span large[2];    /* by half of the address space: where TLB entries are cut from larger pages */
     bool flush_pending, drop_all_pending;
@@ -223,12 +240,28 @@ uint64_t cca_kept(struct cca_core *c, uint32_t encoding);                 /* and
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);
+void cca_forget_pages(struct cca_core *c);              /* all translations */
+void cca_forget_page(struct cca_core *c, uint64_t va);  /* of one page of 4 KiB, in all regimes */
+/* Only as a TLB hit: NULL where nothing is known of the page, or it may not be accessed so. */
+const struct cca_known *cca_known_page(struct cca_core *c, uint64_t va, int el, enum cca_access access);
 
 /* What was read of the code at an address need not be there any more. */
 static inline void cca_forget_code(struct cca_core *c)
 {
     c->fetch_page = NULL;
     c->plain_generation++;
+    memset(c->plain_pages, 0, sizeof c->plain_pages);
+}
+
+static inline void cca_plain_add(struct cca_core *c, uint64_t pc)
+{
+    c->plain_pages[(pc >> 18) % 16] |= 1ull << ((pc >> 12) % 64);
+}
+
+static inline void cca_forget_code_of(struct cca_core *c, uint64_t va)
+{
+    bool plain = (c->plain_pages[(va >> 18) % 16] >> ((va >> 12) % 64)) & 1;
+    if (plain || (c->fetch_page && c->fetch_va == (va & ~0xFFFull))) cca_forget_code(c);
 }
 
 #endif

@@ -28,6 +28,7 @@ bool cca_filter_has(const struct cca_filter *f, uint64_t pa)
 void cca_flush_now(struct cca_core *c)
 {
     engine_flush_all(c->e);
+    cca_forget_pages(c);
     memset(&c->tlb_pages, 0, sizeof c->tlb_pages);
     memset(c->large, 0, sizeof c->large);
     c->flush_pending = false;

@@ -98,11 +98,13 @@ static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, un
     unsigned op1 = (encoding >> 11) & 7, crn = (encoding >> 7) & 15, crm = (encoding >> 3) & 15;
     if (crn == 8) { /* TLBI; the engine does its own part natively */
         if (el < lowest_el(encoding)) return false;
-        cca_forget_code(c);
+        bool by_va = op1 == 0 && (encoding & 1);
+        uint64_t address = (uint64_t)((int64_t)(va << 20) >> 8);
+        if (by_va) cca_forget_page(c, address), cca_forget_code_of(c, address);
+        else cca_forget_pages(c), cca_forget_code(c);
         if (c->e2h && el == 2 && (op1 == 4 || !c->host)) cca_flush_now(c); /* the engine's part is by E2H=0's regimes */
         if (crm == 3 || crm == 0) cca_flush_siblings(c);
-        if ((op1 == 0 && (encoding & 1)) || (op1 == 4 && (encoding & 3) == 1 && crm != 0 && crm != 4))
-            cca_flush_large(c, (uint64_t)((int64_t)(va << 20) >> 8));
+        if (by_va || (op1 == 4 && (encoding & 3) == 1 && crm != 0 && crm != 4)) cca_flush_large(c, address);
         return false;
     }
     if (crn != 7) return false;
