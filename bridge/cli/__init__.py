@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "sdk": "sdk",
         "conformance": "conformance",
         "fetch-kernel": "fetch_kernel",
+        "token": "token",
     }
 )
 MODEL_BUG = 70

@@ -121,7 +121,13 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
                 changed[key] = kind + resolve(path, "devices", name, key) + option
         devices[name] = msgspec.structs.replace(device, **changed) if changed else device
     boot = msgspec.structs.replace(machine.boot, entry=_entry(machine.boot.entry))
-    return msgspec.structs.replace(machine, load=loads, realms=realms, devices=devices, boot=boot)
+    keys: dict[str, str] = {}
+    for key in ("platform_key", "realm_key"):
+        file = getattr(machine.platform, key)
+        if file is not None:
+            keys[key] = resolve(file, "platform", key)
+    platform = msgspec.structs.replace(machine.platform, **keys) if keys else machine.platform
+    return msgspec.structs.replace(machine, load=loads, realms=realms, devices=devices, boot=boot, platform=platform)
 
 
 def _entry(entry: int | str | None) -> int | str | None:
