@@ -88,6 +88,7 @@ IMAGES = (
     Firmware("puppet", "realm", ("conformance/puppet.c",), "does what the conformance host tells it to"),
     Firmware("hello", "realm", ("payloads/hello.c",), "says hello by RSI_HOST_CALL"),
     Firmware("rsi-tour", "realm", ("payloads/rsi-tour.c",), "makes every RSI call"),
+    Firmware("token", "realm", ("payloads/token.c",), "prints its attestation token"),
     Firmware("ripas", "realm", ("payloads/ripas.c",), "takes pages from RAM to EMPTY, shared, and back"),
     Firmware("destroyed", "realm", ("payloads/destroyed.c",), "recovers RAM that the host destroyed"),
     Firmware("faults", "realm", ("payloads/faults.c", "stage1/stage1.c"), "meets every kind of exception"),

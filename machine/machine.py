@@ -15,6 +15,7 @@ from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
+from machine.attestation import LazyAttester, check_keys
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
@@ -27,7 +28,7 @@ from machine.devices.console import Console
 from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
-from machine.gpt import GranuleProtectionTable
+from machine.gpt import GRANULE, GranuleProtectionTable
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from machine.config.types import Nvm
     from machine.secure import SecureService
     from machine.trace import Tracer
-    from rmm.protocols import RecInit
+    from rmm.protocols import Attester, RecInit
 
 # How far a context runs before Python looks at signals and wall time; no guest can see it.
 SLICE = 20_000_000
@@ -85,6 +86,7 @@ class Machine:
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
         self.board.set_limit(self._limit())
+        check_keys(config)
         self.interrupts, self.gic = self._make_gic()
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
@@ -109,12 +111,14 @@ class Machine:
         self.board.set_gpt(
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
+        memory = RmmMemory(self.board)
         self.rmm = Rmm(
-            RmmMemory(self.board),
+            memory,
             RootPlatform(self),
             features=rmm_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
+            attester=self._attester(memory),
         )
         self.monitor = Monitor(self)
         if self.gic is not None:
@@ -134,6 +138,11 @@ class Machine:
                 self.pe.normal.set_x(number, [value])
             self.running = self.pe.normal
         self.secure = self._secure_service()
+
+    def _attester(self, memory: RmmMemory) -> Attester | None:
+        """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
+        rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""

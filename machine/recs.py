@@ -226,7 +226,8 @@ class RecCore:
         return self.init.pmu_counters is not None and bool(lib.cca_pmu_overflow(self.core.handle))
 
     def irq_pending(self) -> bool:
-        return False
+        """Of the GIC's; list registers do not count."""
+        return self.machine.pe.kicked or bool(lib.cca_irq_lines(self.core.handle) & 1)
 
 
 def stop_of(core: Core, reason: int) -> End:

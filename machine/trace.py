@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bridge.core import Core
     from machine.machine import Machine
 
+ROUTES = {"rmi": "NS→Root→Realm", "rmm": "RMM→Root"}
 WORLDS = {"RMI": "NS→Root→Realm", "RSI": "Realm→RMM", "PSCI": "→", "SMC": "→"}
 
 
@@ -43,8 +44,10 @@ class Tracer:
             inside = record.secure or record.rec_pa is not None
             if record.secure:
                 route = "Secure→Root"
+            elif inside:
+                route = "Realm→RMM"
             else:
-                route = "Realm→RMM" if inside else "NS→Root→Realm" if name.startswith("rmi") else "NS→Root"
+                route = ROUTES.get(name.partition("_")[0], "NS→Root")
             self._line(record.insns, 1 if inside else 0, f"[{route}] {text}")
 
     def event(self, name: str, insns: int, text: str, depth: int) -> None:

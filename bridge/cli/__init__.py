@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "conformance": "conformance",
         "features": "features",
         "fetch-kernel": "fetch_kernel",
+        "token": "token",
     }
 )
 MODEL_BUG = 70

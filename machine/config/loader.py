@@ -140,7 +140,15 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
     if vmm is not None:
         paths = {path: resolve(value, *path) for path, value in vmm_paths(vmm)}
         vmm = with_paths(vmm, paths)
-    return msgspec.structs.replace(machine, load=loads, realms=realms, devices=devices, boot=boot, vmm=vmm)
+    keys: dict[str, str] = {}
+    for key in ("platform_key", "realm_key"):
+        file = getattr(machine.platform, key)
+        if file is not None:
+            keys[key] = resolve(file, "platform", key)
+    platform = msgspec.structs.replace(machine.platform, **keys) if keys else machine.platform
+    return msgspec.structs.replace(
+        machine, load=loads, realms=realms, devices=devices, boot=boot, vmm=vmm, platform=platform
+    )
 
 
 def _entry(entry: int | str | None) -> int | str | None:

@@ -13,6 +13,11 @@ from .scalars import Address, Duration, Size
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 
+ShortText = Annotated[str, Meta(min_length=1, max_length=128)]
+Digest = Annotated[str, Meta(pattern=r"^([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$")]
+ImplementationId = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+InstanceId = Annotated[str, Meta(pattern=r"^01[0-9a-f]{64}$")]
+
 # Mappings whose keys are names that the user makes up.
 NAMED = ("memory", "devices", "load")
 
@@ -707,6 +712,60 @@ class Limits(_Block, frozen=True):
     )
 
 
+class SoftwareComponent(_Block, frozen=True, kw_only=True):
+    """A software component of the platform, as the platform token names it."""
+
+    type: Annotated[str, Meta(description="What it is: `RMM`, `MONITOR`.", min_length=1, max_length=32)]
+    measurement: Annotated[
+        str,
+        Meta(
+            description="Its digest, quoted: 32, 48 or 64 bytes in hexadecimal; or `monitor` or `rmm` for the SHA-256 "
+            "of the emulator's own one.",
+            pattern=r"^(monitor|rmm|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$",
+        ),
+    ]
+    version: Annotated[ShortText | None, Meta(description="By default the emulator's.")] = None
+    signer: Annotated[
+        Digest | None, Meta(description="Digest of its signer's key, quoted; by default the emulator's.")
+    ] = None
+
+
+class Platform(_Block, frozen=True, kw_only=True):
+    """Who the platform is to a verifier of attestation tokens (docs/attestation.md).
+
+    Keys that are not given come from `seed`, which anyone can read here: such tokens prove nothing to the world."""
+
+    seed: Annotated[Address | None, Meta(description="Seed of the keys; by default `cpu.seed`.")] = None
+    platform_key: Annotated[
+        str | None, Meta(description="Private key that signs platform tokens: a PEM file, P-384.")
+    ] = None
+    realm_key: Annotated[
+        str | None, Meta(description="Realm attestation key, which signs realm tokens: a PEM file, P-384.")
+    ] = None
+    profile: Annotated[str, Meta(description="Profile of the platform token.", min_length=1, max_length=128)] = (
+        "tag:arm.com,2023:cca_platform#1.0.0"
+    )
+    implementation_id: Annotated[
+        ImplementationId | None, Meta(description="32 bytes in hexadecimal, quoted; by default the emulator's.")
+    ] = None
+    instance_id: Annotated[
+        InstanceId | None,
+        Meta(description="UEID: 33 bytes, quoted, the first one 01; by default made from the platform's public key."),
+    ] = None
+    lifecycle: Annotated[
+        int,
+        Meta(ge=0, le=0xFFFF, description="Lifecycle state: 0x3000 to 0x30FF is secured, 0x4000 to 0x5FFF debug."),
+    ] = 0x3003
+    config: Annotated[
+        str, Meta(description="Configuration claim, in hexadecimal, quoted.", pattern=r"^([0-9a-f]{2}){1,64}$")
+    ] = "cca00001"
+    verification_service: Annotated[ShortText | None, Meta(description="Where a verifier is to be found.")] = None
+    components: Annotated[
+        list[SoftwareComponent],
+        Meta(description="By default the emulator's monitor and RMM, as measured.", max_length=16),
+    ] = []
+
+
 class MachineFile(_Block, frozen=True, kw_only=True):
     """A machine: PEs, memory and its physical address spaces, devices, and what runs in each world."""
 
@@ -742,4 +801,5 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)
+    platform: Platform = field(default_factory=Platform)
     semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = True
