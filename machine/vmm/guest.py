@@ -305,7 +305,7 @@ class LinuxGuest:
         gic = VGic([mpidr_of(v.index) for v in vmm.vcpus], spis=64, lrs=lrs)
         bus = Bus()
         self._attach(bus, gic, console)
-        runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
+        runner = self.runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
         runner.poll = self._poll
         self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory)
         try:

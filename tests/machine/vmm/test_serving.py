@@ -13,7 +13,7 @@ from machine.bus import Bus
 from machine.config import load
 from machine.end import GUEST_EXIT, End
 from machine.machine import Machine
-from machine.vmm.memory import DATA, MAPPED, SHARED, STATE
+from machine.vmm.memory import DATA, GIVEN, MAPPED, SHARED, STATE
 from machine.vmm.pool import Pool
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
@@ -141,7 +141,7 @@ def test_ripas__empty_gives_the_same_page_back_wiped_and_zero_when_it_is_ram_aga
     stage.probe.then = lambda value: pages.append(vmm.memory.pages[I])
     runner = stage.run()
     assert stage.probe.seen == [VALUE, 0, 0, 0xAB, 0]
-    assert [page & STATE for page in pages] == [DATA, SHARED, MAPPED, MAPPED, DATA]
+    assert [page & STATE for page in pages] == [DATA, GIVEN, MAPPED, MAPPED, DATA]
     assert len({page & ~STATE for page in pages[:4]}) == 1, "the page behind it stays"
     assert runner.ripas_changes == 2
     vmm.destroy()
