@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
     from machine.config.types import Nvm
     from machine.secure import SecureService
+    from machine.stops import Stops
     from machine.trace import Tracer
     from rmm.protocols import RecInit
 
@@ -71,6 +72,7 @@ class Machine:
         self.progress: Callable[[str, int, int], None] = _no_progress
         self.tracing = False
         self.tracer: Tracer | None = None
+        self.stops: Stops | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
 
         self.memory = PhysicalMemory(_regions(config))
@@ -107,6 +109,8 @@ class Machine:
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
         )
+        if self.stops is not None:
+            self.stops.power_up()
         self.monitor = Monitor(self)
         if self.gic is not None:
             self.gic.handoff()
@@ -295,6 +299,8 @@ class Machine:
 
     def add_core(self, core: Core) -> None:
         self._cores.append(core)
+        if self.stops is not None:
+            self.stops.attach(core)
 
     def remove_core(self, core: Core) -> None:
         self._cores.remove(core)
@@ -306,6 +312,11 @@ class Machine:
         self.calls.listener = tracer
         for core in self._cores:
             core.trace(True)
+
+    def debug_stop(self, core: Core) -> None:
+        """A core has stopped for the debugger, and goes on when this returns."""
+        assert self.stops is not None
+        self.stops.reached(core)
 
     def drain_events(self, core: Core) -> None:
         """Hands what the plugin noted (exceptions, faults, unknown registers) to the trace."""
