@@ -88,6 +88,11 @@ class RecCore:
                 raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.running) from None
         return self._core
 
+    @property
+    def present(self) -> Core | None:
+        """The core, if it has one already."""
+        return self._core
+
     def _create(self) -> Core:
         init, machine = self.init, self.machine
         core = Core(
