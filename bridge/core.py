@@ -212,6 +212,10 @@ class Core:
     def sp(self) -> int:
         return int(lib.cca_get_sp(self.handle))
 
+    @sp.setter
+    def sp(self, value: int) -> None:
+        lib.cca_set_sp(self.handle, value & NEVER)
+
     @property
     def pstate(self) -> int:
         return int(lib.cca_get_pstate(self.handle))

@@ -451,6 +451,11 @@ uint64_t engine_sp(struct cca_engine *e)
     return v;
 }
 
+void engine_set_sp(struct cca_engine *e, uint64_t sp)
+{
+    uc_reg_write(e->uc, UC_ARM64_REG_SP, &sp);
+}
+
 void engine_set_nzcv(struct cca_engine *e, uint32_t nzcv)
 {
     uc_reg_write(e->uc, UC_ARM64_REG_NZCV, &nzcv);

@@ -140,6 +140,7 @@ void cca_set_x(cca_core *c, uint32_t first, uint32_t count, const uint64_t *valu
 uint64_t cca_get_pc(cca_core *c);
 void cca_set_pc(cca_core *c, uint64_t pc);
 uint64_t cca_get_sp(cca_core *c);
+void cca_set_sp(cca_core *c, uint64_t sp);
 uint32_t cca_get_pstate(cca_core *c);
 void cca_set_pstate(cca_core *c, uint32_t pstate);
 uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding);

@@ -355,6 +355,11 @@ uint64_t cca_get_sp(cca_core *c)
     return engine_sp(c->e);
 }
 
+void cca_set_sp(cca_core *c, uint64_t sp)
+{
+    engine_set_sp(c->e, sp);
+}
+
 uint32_t cca_get_pstate(cca_core *c)
 {
     return engine_pstate(c->e);

@@ -47,6 +47,7 @@ void engine_set_x(struct cca_engine *e, unsigned n, uint64_t v);
 void engine_get_xs(struct cca_engine *e, unsigned first, unsigned count, uint64_t *out);
 void engine_set_xs(struct cca_engine *e, unsigned first, unsigned count, const uint64_t *in);
 uint64_t engine_sp(struct cca_engine *e);
+void engine_set_sp(struct cca_engine *e, uint64_t sp);
 void engine_set_nzcv(struct cca_engine *e, uint32_t nzcv);
 bool engine_has_sysreg(struct cca_engine *e, uint32_t encoding);
 uint64_t engine_sysreg(struct cca_engine *e, uint32_t encoding);
