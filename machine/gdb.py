@@ -146,6 +146,11 @@ class GdbTarget:
         if context is not None and context.core is not None:
             context.core.step()
 
+    def knows(self, stop: Stop) -> bool:
+        """GDB asked for this stop by itself and has words of its own for it."""
+        own = stop.text == "step" or stop.text.startswith("breakpoint at ")
+        return own or (stop.watch is not None and stop.watch in self._watches.values())
+
     def monitor(self, thread: int, line: str) -> str:
         assert self.stops is not None
         words = line.split()
@@ -222,7 +227,7 @@ class GdbFront:
     def front(self, stop: Stop) -> None:
         self.target.stopped = context_of(self._machine, stop.core)
         try:
-            self.server.serve(self._reply(stop), stop.text if stop.reasons is not DebugReason.STEP else "")
+            self.server.serve(self._reply(stop), "" if self.target.knows(stop) else stop.text)
         except Killed:
             raise End(GUEST_EXIT, "killed by GDB", code=0, core=stop.core) from None
         finally:

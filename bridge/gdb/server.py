@@ -91,40 +91,50 @@ class Server:
     def serve(self, reply: bytes, text: str = "") -> None:
         """The machine stands still: answers GDB until it is to go on.  reply: a stop reply packet.
 
-        Without a GDB it goes on at once.  Killed when GDB says so.
+        Without a GDB it goes on at once.  One that is lost without a word leaves it as it is, for the next one.
+        Killed when GDB says so.
         """
         if self._session is None:
             return
-        self._session.stopped(reply)
         if self._waiting:
             self._waiting = False
             if text:
                 self._send(b"O" + (text + "\n").encode().hex().encode())
             self._send(reply)
-        while self._peer is not None:
+        while True:
+            if self._session is None:
+                self.accept(None)
+            session = self._session
+            assert session is not None
+            session.stopped(reply)
             for packet in self._receive():
-                if packet == NAK:
-                    self._raw(self._last)
-                if packet is None:
-                    self._raw(b"" if self._session.no_ack else NAK)
-                if packet is None or not packet.startswith(b"$"):
-                    continue
-                if not self._session.no_ack:
-                    self._raw(ACK)
-                answer = self._session.handle(packet[1:])
-                if not isinstance(answer, Resume):
-                    self._send(answer)
-                elif answer.kill:
-                    self._drop()
-                    raise Killed
-                elif answer.over:
-                    self._send(b"OK")
-                    self._drop()
-                else:
-                    self._waiting = True
+                if self._session is not session:
+                    break  # that GDB is lost
+                answer = self._answer(session, packet)
+                if isinstance(answer, Resume):
+                    self._waiting = not (answer.kill or answer.over)
+                    if answer.over:
+                        self._send(b"OK")
+                    if not self._waiting:
+                        self._drop()
+                    if answer.kill:
+                        raise Killed
                     return
-                if self._peer is None:
-                    break
+
+    def _answer(self, session: Session, packet: bytes | None) -> Resume | None:
+        """Answers one packet; Resume where the machine is to go on."""
+        if packet == NAK:
+            self._raw(self._last)
+        elif packet is None:
+            self._raw(b"" if session.no_ack else NAK)
+        elif packet.startswith(b"$"):
+            if not session.no_ack:
+                self._raw(ACK)
+            answer = session.handle(packet[1:])
+            if isinstance(answer, Resume):
+                return answer
+            self._send(answer)
+        return None
 
     def exited(self, code: int) -> None:
         """The machine has ended."""

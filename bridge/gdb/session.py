@@ -92,8 +92,9 @@ class Session:
 
     def stopped(self, reply: bytes) -> None:
         """The machine stands still; `reply` says why."""
-        self.stop_reply = reply
-        self._general = self._resume_thread = 0
+        if self.stop_reply is not reply:
+            self.stop_reply = reply
+            self._general = self._resume_thread = 0
 
     # Threads
 

@@ -10,6 +10,7 @@ from bridge.errors import UserError
 from machine.inspect import code, tables
 from machine.inspect.contexts import Context, contexts
 from machine.inspect.walk import ACCESSES, walk
+from machine.stops import world_of
 
 if TYPE_CHECKING:
     from machine.machine import Machine
@@ -28,12 +29,13 @@ def _number(text: str) -> int:
     return value
 
 
-def _address(machine: Machine, text: str) -> int:
-    """A number, or a symbol (`world:name` where several worlds have it)."""
+def _address(machine: Machine, context: Context, text: str) -> int:
+    """A number, or a symbol: of the context's world first, of another as `world:name`."""
     if text[:1].isdigit():
         return _number(text)
     head, _, tail = text.rpartition(":")
-    found = machine.symbols.find(tail, head or None)
+    own = world_of(context.core) if context.core is not None else "realm"
+    found = machine.symbols.find(tail, head or own) or machine.symbols.find(tail, head or None)
     if not found:
         raise UserError(f"no loaded image has a symbol {text}")
     return found[0][1]
@@ -85,7 +87,7 @@ def _walk(machine: Machine, context: Context | None, args: Sequence[str]) -> Ans
     access = args[1] if len(args) > 1 else "read"
     if access not in ACCESSES:
         raise UserError(f"{access!r}: expected read, write or fetch")
-    return iter(walk(machine, _here(context), _address(machine, args[0]), access))
+    return iter(walk(machine, _here(context), _address(machine, _here(context), args[0]), access))
 
 
 def _regs(machine: Machine, context: Context | None, args: Sequence[str]) -> Answer:
@@ -93,7 +95,7 @@ def _regs(machine: Machine, context: Context | None, args: Sequence[str]) -> Ans
 
 
 def _dis(machine: Machine, context: Context | None, args: Sequence[str]) -> Answer:
-    at = _address(machine, args[0]) if args else None
+    at = _address(machine, _here(context), args[0]) if args else None
     return code.code(machine, _here(context), at, _number(args[1]) if len(args) > 1 else 10)
 
 
