@@ -53,8 +53,10 @@ def gdb(served: Served, *commands: str, elf: str = "hello") -> str:
     assert GDB is not None
     first = ("set pagination off", "set confirm off", "set width 0", f"file {ROOT}/firmware/build/{elf}.elf")
     words = [word for text in (*first, f"target remote 127.0.0.1:{served.port}", *commands) for word in ("-ex", text)]
-    done = subprocess.run([GDB, "-nx", "-batch", *words], capture_output=True, timeout=90, check=False)
-    return done.stdout.decode() + done.stderr.decode()
+    done = subprocess.run(
+        [GDB, "-nx", "-batch", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90, check=False
+    )
+    return done.stdout.decode()
 
 
 @pytest.fixture
