@@ -65,6 +65,17 @@ class Symbols:
                 return f"{pc:#x} <{name}>"
         return f"{pc:#x}"
 
+    def find(self, name: str, world: str | None = None) -> list[tuple[str, int]]:
+        """(world, address) of every loaded image's symbol of that name; world: `normal`, `secure`, `realm` or any."""
+        found = []
+        for where, paths in self._paths.items():
+            for path in paths if world in (None, where) else ():
+                table = self._table(path)
+                address = table.address(name) if table is not None else None
+                if address is not None and (where, address) not in found:
+                    found.append((where, address))
+        return found
+
     def _table(self, path: str) -> SymbolTable | None:
         if path not in self._tables:
             from bridge.symbols import SymbolTable

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
     from machine.config.types import Nvm
     from machine.secure import SecureService
+    from machine.stops import Stops
     from machine.trace import Tracer
     from rmm.protocols import Attester, RecInit
 
@@ -81,6 +82,7 @@ class Machine:
         self._overslept = 0.0  # seconds of wall time that the last wait took too long
         self.tracing = False
         self.tracer: Tracer | None = None
+        self.stops: Stops | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
 
         self.memory = PhysicalMemory(_regions(config))
@@ -120,6 +122,8 @@ class Machine:
             observer=self.calls,
             attester=self._attester(memory),
         )
+        if self.stops is not None:
+            self.stops.power_up()
         self.monitor = Monitor(self)
         if self.gic is not None:
             self.gic.handoff()
@@ -359,6 +363,8 @@ class Machine:
 
     def add_core(self, core: Core) -> None:
         self._cores.append(core)
+        if self.stops is not None:
+            self.stops.attach(core)
 
     def remove_core(self, core: Core) -> None:
         self._cores.remove(core)
@@ -370,6 +376,11 @@ class Machine:
         self.calls.listener = tracer
         for core in self._cores:
             core.trace(True)
+
+    def debug_stop(self, core: Core) -> None:
+        """A core has stopped for the debugger, and goes on when this returns."""
+        assert self.stops is not None
+        self.stops.reached(core)
 
     def drain_events(self, core: Core) -> None:
         """Hands what the plugin noted (exceptions, faults, unknown registers) to the trace."""

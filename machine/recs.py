@@ -88,6 +88,11 @@ class RecCore:
                 raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.running) from None
         return self._core
 
+    @property
+    def present(self) -> Core | None:
+        """The core, if it has one already."""
+        return self._core
+
     def _create(self) -> Core:
         init, machine = self.init, self.machine
         core = Core(
@@ -163,6 +168,8 @@ class RecCore:
                 if reason == SMC:
                     return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
                 if reason == Reason.S2_FAULT:
+                    if machine.stops is not None:
+                        machine.stops.stage2_fault(core)
                     kind = ExitKind.INSTRUCTION_ABORT if exit_.esr >> 26 & 0x3F == 0x20 else ExitKind.DATA_ABORT
                     return RecExit(kind, exit_.pc, exit_.el, exit_.esr, exit_.far, exit_.hpfar, exit_.value)
                 known = _KINDS.get(reason)
@@ -172,6 +179,8 @@ class RecCore:
                     return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
                 if reason == Reason.MMIO:
                     machine.mmio(core)
+                elif reason == Reason.DEBUG:
+                    machine.debug_stop(core)
                 elif reason == Reason.SLICE:
                     return None
                 elif reason == Reason.WFI:

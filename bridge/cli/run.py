@@ -8,10 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.progress import Progress
     from machine.config.loader import MachineConfig
     from machine.end import End
+    from machine.gdb import GdbFront
     from machine.machine import Machine
+    from machine.prompt import Prompt
 
 HELP = "boot a machine: a machine file, a shipped name, an ELF to run as a realm, or Linux as one"
 DEFAULT_MACHINE = "hello-realm"
@@ -51,6 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GLOB",
         help="print events as they happen: all, or those matching, e.g. --trace='rmi_*,gpf'",
     )
+    parser.add_argument(
+        "--break",
+        dest="breaks",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="stop there, at a prompt where there is a terminal: rmi:GLOB, rsi:GLOB, status!=NAME, gpf, ipa:ADDR, "
+        "'pa:ADDR write', va:ADDR, granule:PA, insn:N, event:GLOB, [WORLD:]SYMBOL, [WORLD:]ADDR",
+    )
+    parser.add_argument("--gdb", metavar="[HOST:]PORT", help="let a GDB attach there (loopback; 0 picks a port)")
+    parser.add_argument("-S", dest="stopped", action="store_true", help="wait before the first instruction")
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON instead of the summary")
     parser.add_argument(
@@ -67,6 +82,11 @@ def main(args: argparse.Namespace) -> int:
 
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
+    address = None
+    if args.gdb is not None:
+        from bridge.gdb.server import parse_address
+
+        address = parse_address(args.gdb)
     config = _configure(args)
     progress = Progress(verbose=args.verbose or bool(args.realm_debug))
 
@@ -77,13 +97,20 @@ def main(args: argparse.Namespace) -> int:
     machine = Machine(config, write)
     if args.trace:
         machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], write))
+    debugger = None
     try:
-        end = _run(machine, args.timeout, progress)
+        if address is not None or args.breaks or args.stopped:
+            debugger = _debugger(machine, args, address, write)
+        end = _run(machine, args.timeout, progress, debugger)
+        if debugger is not None:
+            debugger.ended(end)
         _report(machine, end, as_json=args.json)
         if args.verbose:
             for line in machine.unclaimed.report(machine.symbols):
                 progress.say(line.strip())
     finally:
+        if debugger is not None:
+            debugger.close()
         machine.close()
     return end.code
 
@@ -134,7 +161,27 @@ def _is_elf(path: str) -> bool:
         return False
 
 
-def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
+def _debugger(
+    machine: Machine, args: argparse.Namespace, address: tuple[str, int] | None, write: Callable[[str], object]
+) -> GdbFront | Prompt:
+    debugger: GdbFront | Prompt
+    if address is not None:
+        from machine.gdb import GdbFront
+
+        debugger = GdbFront(
+            machine, address, wait=args.stopped, say=lambda line: print(line, file=sys.stderr, flush=True)
+        )
+    else:
+        from machine.prompt import terminal_prompt
+
+        debugger = terminal_prompt(machine, write)
+        debugger.stops.wait = args.stopped
+    for text in args.breaks:
+        debugger.stops.add(text)
+    return debugger
+
+
+def _run(machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None) -> End:
     import signal
 
     from machine.end import TIMEOUT, End
@@ -154,6 +201,14 @@ def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
     if machine.config.console is None:  # else the terminal is the guest's
         machine.poll = beat
         machine.progress = loading
+    if debugger is not None:
+        poll, look = machine.poll, debugger.poll
+
+        def both() -> None:
+            poll()
+            look()
+
+        machine.poll = both
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None
     try:
         if timeout:

@@ -5,6 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* setenv, sigsetjmp */
 
+#include "debug.h"
 #include "engine.h"
 
 #include <setjmp.h>
@@ -24,6 +25,9 @@ struct cca_engine {
     uint64_t stop_va, stop_pa;
     uc_hook stop_hook;
     bool stop_armed, stop_reached;
+    struct engine_point { uint64_t va; uc_hook hook; } points[CCA_DEBUG_POINTS];
+    unsigned npoints;
+    bool point_reached;
     bool dropping;
     bool el1_only;         /* EL2 is not emulated */
     bool faulted;          /* the fill hook refused a translation since the last start */
@@ -285,6 +289,11 @@ bool engine_stopping(struct cca_engine *e)
     return e->stop_armed;
 }
 
+bool engine_stops_at(struct cca_engine *e, uint64_t va)
+{
+    return e->stop_armed && e->stop_va == va;
+}
+
 static void remove_stop(struct cca_engine *e)
 {
     e->stop_armed = false;
@@ -297,9 +306,52 @@ static void remove_stop(struct cca_engine *e)
     engine_drop_code(e, e->stop_pa, CCA_WHOLE_PAGE);
 }
 
+static void hook_point(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct cca_engine *e = user;
+    (void)size;
+    if (!cca_on_point(e->core, address)) return;
+    e->point_reached = true;
+    uc_emu_stop(uc);
+}
+
+static void drop_point_code(struct cca_engine *e, uint64_t pa)
+{
+    if (pa == CCA_UNKNOWN_PA) engine_drop_all_code(e);
+    else engine_drop_code(e, pa, CCA_WHOLE_PAGE);
+}
+
+bool engine_add_point(struct cca_engine *e, uint64_t va, uint64_t pa)
+{
+    if (e->npoints == CCA_DEBUG_POINTS || e->broken) return false;
+    struct engine_point *p = &e->points[e->npoints];
+    p->va = va;
+    drop_point_code(e, pa);
+    if (uc_hook_add(e->uc, &p->hook, UC_HOOK_CODE, (void *)hook_point, e, va, va) != UC_ERR_OK) return false;
+    e->npoints++;
+    return true;
+}
+
+void engine_remove_point(struct cca_engine *e, uint64_t va, uint64_t pa)
+{
+    for (unsigned i = 0; i < e->npoints; i++) {
+        if (e->points[i].va != va) continue;
+        uc_ctl_flush_tlb(e->uc);
+        e->dropping = true; /* removing the hook looks the address up */
+        e->drop_va = va & ~0xFFFull;
+        e->drop_pa = pa == CCA_UNKNOWN_PA ? 0 : pa & ~0xFFFull;
+        uc_hook_del(e->uc, e->points[i].hook);
+        e->dropping = false;
+        uc_ctl_flush_tlb(e->uc);
+        drop_point_code(e, pa);
+        e->points[i] = e->points[--e->npoints];
+        return;
+    }
+}
+
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
 {
-    e->faulted = false;
+    e->faulted = e->point_reached = false;
     if (e->broken) return CCA_STOP_ABORTED;
     guard_aborts();
     if (sigsetjmp(abort_return, 0) != 0) {
@@ -314,6 +366,7 @@ enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
         remove_stop(e);
         if (err == UC_ERR_OK && e->stop_reached) return CCA_STOP_REACHED;
     }
+    if (err == UC_ERR_OK && e->point_reached) return CCA_STOP_POINT;
     if (err == UC_ERR_OK) return CCA_STOP_ASKED; /* or WFI: the core knows whether it asked */
     if (err == UC_ERR_EXCEPTION && e->faulted) return CCA_STOP_FAULT;
     *error = (int)err;
@@ -398,6 +451,11 @@ uint64_t engine_sp(struct cca_engine *e)
     uint64_t v = 0;
     uc_reg_read(e->uc, UC_ARM64_REG_SP, &v);
     return v;
+}
+
+void engine_set_sp(struct cca_engine *e, uint64_t sp)
+{
+    uc_reg_write(e->uc, UC_ARM64_REG_SP, &sp);
 }
 
 void engine_set_nzcv(struct cca_engine *e, uint32_t nzcv)

@@ -23,6 +23,7 @@ SOURCES = (
     "traps.c",
     "vhe.c",
     "watchpoints.c",
+    "debug.c",
     "time.c",
     "pmu.c",
     "maintenance.c",

@@ -14,7 +14,7 @@ cca_machine *cca_machine_new(uint64_t cntfrq, uint64_t rate)
     if (m == NULL) return NULL;
     m->cntfrq = cntfrq;
     m->rate = rate;
-    m->limit = m->turn_end = CCA_NEVER;
+    m->limit = m->turn_end = m->debug.at = m->debug.near = CCA_NEVER;
     return m;
 }
 
@@ -163,9 +163,14 @@ const char *cca_core_error(cca_core *c)
 }
 
 /* What is not over at a deadline but must be looked at before each block. */
-bool cca_each_block(const struct cca_core *c)
+bool cca_due_each_block(const struct cca_core *c)
 {
     return c->polling || c->irq_stale || c->pmu.by_el || c->watch || !c->solo;
+}
+
+bool cca_each_block(const struct cca_core *c)
+{
+    return cca_due_each_block(c) || c->debug.step || c->debug.resume;
 }
 
 static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
@@ -196,10 +201,14 @@ static bool gives_way(cca_core *c, uint64_t pc, uint32_t bytes)
 static __attribute__((noinline)) void look_closer(cca_core *c, uint64_t pc, uint32_t bytes)
 {
     if (c->pmu.by_el) cca_pmu_block(c);
-    if (!c->ndrop && !c->drop_all_pending && cca_poll(c)) {
+    bool debugging = cca_debug_looks(c), stopping = c->ndrop || c->drop_all_pending;
+    enum cca_verdict verdict = debugging ? cca_debug_block(c, pc, bytes) : VERDICT_POLL;
+    if (verdict == VERDICT_RUN || (verdict == VERDICT_POLL && !stopping && cca_poll(c))) {
         if (c->watch && cca_watch_block(c, pc, bytes)) return;
         count_block(c, pc, bytes);
+        if (debugging) cca_debug_counted(c);
         if (!c->solo && gives_way(c, pc, bytes)) c->slice_end = c->due = c->m->insns;
+        if (c->m->debug.near < c->deadline) c->deadline = c->m->debug.near;
         return;
     }
     c->block_insns = 0; /* it stops before this block, which is not counted */
@@ -251,11 +260,16 @@ int cca_run(cca_core *c, uint64_t slice)
     struct cca_exit *x = &c->exit;
     x->reason = c->looped ? CCA_EXIT_LOOP : CCA_EXIT_NONE;
     x->engine_error = 0;
-    c->slice_end = slice > CCA_NEVER - m->insns ? CCA_NEVER : m->insns + slice;
-    if (m->turn_end < c->slice_end) c->slice_end = m->turn_end;
+    if (!c->debug.held) c->slice_end = slice > CCA_NEVER - m->insns ? CCA_NEVER : m->insns + slice;
+    if (!c->debug.held && m->turn_end < c->slice_end) c->slice_end = m->turn_end;
+    c->debug.held = false;
     while (x->reason == CCA_EXIT_NONE) {
         int error = 0;
         if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);
+        if (cca_debug_enter(c)) {
+            if (x->reason != CCA_EXIT_NONE) break;
+            goto run; /* it has been looked at before the debugger stopped it */
+        }
         if (m->gic || c->serror || c->vserror) {
             cca_irq_enter(c);
             cca_take_interrupts(c);
@@ -267,6 +281,7 @@ int cca_run(cca_core *c, uint64_t slice)
             if (x->reason != CCA_EXIT_NONE) break;
             cca_update_deadline(c);
         }
+    run:
         c->fault_pending = false;
         c->stopped = false;
         c->block_insns = 0;
@@ -274,6 +289,10 @@ int cca_run(cca_core *c, uint64_t slice)
         if (c->watchpoint_pass) {
             c->watchpoint_pass = false;
             c->flush_pending = true;
+        }
+        if (cca_debug_after(c, stop)) {
+            c->block_insns = 0;
+            continue;
         }
         switch (stop) {
         case CCA_STOP_FAULT:
@@ -293,6 +312,7 @@ int cca_run(cca_core *c, uint64_t slice)
             break;
         default:
             /* left by an exit, at the deadline or for maintenance; else nobody asked, and it is WFI */
+            cca_give_back(c, engine_pc(c->e)); /* IC stops inside a block */
             if (c->found) cca_watch_stopped(c);
             else if (x->reason == CCA_EXIT_NONE && !c->stopped && !c->ndrop && !c->drop_all_pending) waits(c);
             break;
@@ -335,11 +355,17 @@ uint64_t cca_get_pc(cca_core *c)
 void cca_set_pc(cca_core *c, uint64_t pc)
 {
     engine_set_pc(c->e, pc);
+    c->debug.resume = 0; /* not the block it was stopped in */
 }
 
 uint64_t cca_get_sp(cca_core *c)
 {
     return engine_sp(c->e);
+}
+
+void cca_set_sp(cca_core *c, uint64_t sp)
+{
+    engine_set_sp(c->e, sp);
 }
 
 uint32_t cca_get_pstate(cca_core *c)

@@ -3,6 +3,7 @@
 #ifndef CCA_CORE_H
 #define CCA_CORE_H
 
+#include "debug.h"
 #include "engine.h"
 #include "gic.h"
 
@@ -35,6 +36,7 @@ struct cca_machine {
     size_t ncores;
     struct gic *gic;             /* NULL: none */
     struct cca_pe pes[GIC_MAX_PES];
+    struct cca_debug_machine debug;
 };
 
 /* Which physical pages a core may hold something of (translations or code); hashed, so it errs on yes. */
@@ -160,6 +162,9 @@ struct cca_core {
     uint64_t drop_pages[CCA_PENDING_PAGES], drop_lines[CCA_PENDING_PAGES]; /* which code is to go: see engine_drop_code */
     unsigned ndrop;
 
+    struct cca_debug debug;
+    bool fault_debug;            /* the fill hook refused the access for a debugger's watchpoint alone */
+
     bool trace;
     struct cca_event events[CCA_EVENTS];
     unsigned nevents;
@@ -174,7 +179,21 @@ struct cca_core {
 enum { INSN_WFE = 0xD503205F, INSN_YIELD = 0xD503203F };
 
 /* core.c */
-bool cca_each_block(const struct cca_core *c);
+bool cca_due_each_block(const struct cca_core *c);
+bool cca_each_block(const struct cca_core *c); /* ... or for the debugger */
+
+/* debug.c */
+enum cca_verdict { VERDICT_POLL, VERDICT_RUN, VERDICT_STOP };
+static inline bool cca_debug_looks(const struct cca_core *c)
+{
+    return c->debug.step || c->debug.resume || c->m->insns >= c->m->debug.near;
+}
+enum cca_verdict cca_debug_block(struct cca_core *c, uint64_t pc, uint32_t bytes);
+void cca_debug_counted(struct cca_core *c);           /* that block is going to run */
+bool cca_debug_enter(struct cca_core *c);             /* at the start of each stretch: whether to leave at once */
+bool cca_debug_after(struct cca_core *c, enum cca_stop stop); /* a stretch has ended; whether for the debugger alone */
+bool cca_debug_watched(struct cca_core *c, uint64_t va, const struct cca_xlate *x);
+bool cca_debug_fault(struct cca_core *c);
 
 /* time.c */
 uint64_t cca_now(struct cca_core *c);                 /* instructions, exact within the running block */
@@ -209,6 +228,7 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value);
 void cca_leave(struct cca_core *c, enum cca_reason reason);
 void cca_event_add(struct cca_core *c, uint32_t kind, uint32_t el, uint64_t pc, uint64_t a, uint64_t b);
 bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn);
+bool cca_decode_at(struct cca_core *c, uint64_t pc, unsigned el, struct cca_ldst *d, uint32_t *insn);
 
 /* interrupt.c */
 bool cca_poll(struct cca_core *c);

@@ -107,7 +107,7 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     }
     if (!cca_translate(&c->m->mem, &c->mmu, va, access, el, unpriv, 0, &x, &c->fault)) {
         c->fault_pending = true;
-        c->fault_mmio = c->fault_watch = false;
+        c->fault_mmio = c->fault_watch = c->fault_debug = false;
         c->fault_va = va;
         c->fault_access = access;
         return false;
@@ -115,7 +115,9 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     uint64_t page = x.pa & ~0xFFFull;
     c->fault_watch = (c->nwatchpoints || c->watchpoints_stale) && access != CCA_FETCH && !c->watchpoint_pass &&
                      cca_watchpoint_page(c, va);
-    if (c->fault_watch) {
+    c->fault_debug = c->m->debug.nwatches && access != CCA_FETCH && !c->debug.passing && !c->watchpoint_pass &&
+                     cca_debug_watched(c, va, &x);
+    if (c->fault_watch || c->fault_debug) {
         c->fault_pending = true;
         c->fault_mmio = cca_ram(&c->m->mem, page, 4096) == NULL;
         c->fault_xlate = x;

@@ -146,6 +146,11 @@ bool cca_watch_block(struct cca_core *c, uint64_t pc, uint32_t bytes)
     return false;
 }
 
+bool cca_watch_goes_on(const struct cca_core *c)
+{
+    return c->found == FOUND_STEP;
+}
+
 void cca_watch_stopped(struct cca_core *c)
 {
     uint64_t pc = engine_pc(c->e);
