@@ -312,7 +312,6 @@ int cca_run(cca_core *c, uint64_t slice)
             break;
         default:
             /* left by an exit, at the deadline or for maintenance; else nobody asked, and it is WFI */
-            cca_give_back(c, engine_pc(c->e)); /* IC stops inside a block */
             if (c->found) cca_watch_stopped(c);
             else if (x->reason == CCA_EXIT_NONE && !c->stopped && !c->ndrop && !c->drop_all_pending) waits(c);
             break;
