@@ -120,7 +120,7 @@ def kernel() -> Path | None:
 
 def linux(image: Path, command_line: str) -> float:
     """Processor seconds from process start to the first line of init."""
-    settings = (f"vmm.kernel={image}", "vmm.script=true", f"vmm.cmdline={command_line}")
+    settings = (f"vmm.kernel={image}", "vmm.script=echo ready", f"vmm.cmdline={command_line}")
     start = resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(
         [
