@@ -51,7 +51,7 @@ class RealmMemory:
         self.pages = array("Q", bytes(8 * (options.memory // GRANULE)))
         self._scratch = pool.take()
         self.tables = 0
-        self._after = self._window = 0  # the page after the last demand fault's, and how many that brought
+        self._after, self._window = -1, 0  # the page after the last demand fault's, and how many that brought
 
     # Pages by IPA
 

@@ -34,9 +34,11 @@ _EXIT = REC_ENTER.size
 _GPRS = REC_ENTER.offset("gprs")
 _GIC = REC_ENTER.offset("gicv3_hcr")
 _reason = REC_EXIT.unpacker("exit_reason")
-_sync = REC_EXIT.unpacker("esr", "far", "hpfar", "gprs")
+_syndrome = REC_EXIT.unpacker("esr", "far", "hpfar")
+_X0 = slice(REC_EXIT.offset("gprs"), REC_EXIT.offset("gprs") + 8)
 _gprs = REC_EXIT.unpacker("gprs")
 _gic = REC_EXIT.unpacker("gicv3_hcr", "gicv3_lrs", "gicv3_misr", "gicv3_vmcr")
+_GIC_EXIT = slice(REC_EXIT.offset("gicv3_hcr"), REC_EXIT.by_name["gicv3_vmcr"].end)
 _timers = REC_EXIT.unpacker("cntp_ctl", "cntp_cval", "cntv_ctl", "cntv_cval")
 _ripas = REC_EXIT.unpacker("ripas_base", "ripas_top", "ripas_value")
 _imm = REC_EXIT.unpacker("imm")
@@ -101,7 +103,10 @@ class Runner:
         self._host_calls = HostCalls(vmm, console, lambda ipa: self._stuck[1] if self._stuck[0] == ipa else 0)
         self._memory: RealmMemory = vmm.memory
         self._shared_bit = vmm.options.shared_bit
+        # By vCPU: what its run structure holds from the entry before, and what was read of the exit before.
         self._gic_written: dict[int, tuple[int, Sequence[int]]] = {}
+        self._flags_written: dict[int, int] = {}
+        self._gic_read: dict[int, tuple[bytes, tuple[int, tuple[int, ...], int, int]]] = {}
         self._stuck: tuple[int, int] = (0, 0)
         self._answers: dict[int, Callable[[Vcpu, bytes], bool]] = {
             ExitReason.SYNC: self._sync_exit,
@@ -207,7 +212,9 @@ class Runner:
                 hcr, lrs = gic
                 door.write(run + _GIC, b"".join(word.to_bytes(8, "little") for word in (hcr, *lrs)))
                 self._gic_written[vcpu.index] = gic
-        door.write(run, vcpu.flags.to_bytes(8, "little"))
+        if vcpu.flags != self._flags_written.get(vcpu.index):
+            self._flags_written[vcpu.index] = vcpu.flags
+            door.write(run, vcpu.flags.to_bytes(8, "little"))
         vcpu.flags = 0
         return door.smc(rmi.REC_ENTER.fid, vcpu.rec, run)
 
@@ -215,8 +222,12 @@ class Runner:
         """Answers an exit; False when the vCPU does not go on now."""
         data = self.vmm.door.read(vcpu.run + _EXIT, REC_EXIT.size)
         if self.interrupts is not None:
-            hcr, *lrs, misr, vmcr = _gic(data)
-            self.interrupts.fold(vcpu.index, hcr, tuple(lrs), misr, vmcr)
+            raw = data[_GIC_EXIT]
+            seen = self._gic_read.get(vcpu.index)
+            if seen is None or seen[0] != raw:
+                hcr, *lrs, misr, vmcr = _gic(data)
+                seen = self._gic_read[vcpu.index] = (raw, (hcr, tuple(lrs), misr, vmcr))
+            self.interrupts.fold(vcpu.index, *seen[1])
             cntp_ctl, _, cntv_ctl, _ = _timers(data)
             self.interrupts.timers(vcpu.index, cntp_ctl, cntv_ctl)
         self._exits.append((vcpu.index, data))
@@ -236,17 +247,18 @@ class Runner:
     # Synchronous exceptions
 
     def _sync_exit(self, vcpu: Vcpu, data: bytes) -> bool:
-        esr, far, hpfar, *gprs = _sync(data)
+        esr, far, hpfar = _syndrome(data)
+        x0 = int.from_bytes(data[_X0], "little")
         ec = esr >> 26
         if ec in (EC_DABORT, EC_IABORT):
             ipa = (hpfar & ~0xF) << 8
             if ipa & self._shared_bit:
-                return self._unprotected(vcpu, esr, ipa, far & 0xFFF, gprs[0])
+                return self._unprotected(vcpu, esr, ipa, far & 0xFFF, x0)
             return self._protected(vcpu, esr, ipa)
         if ec == EC_WFX:
             self._wait(vcpu, data)
             return False
-        if ec == EC_SYSREG and self.interrupts is not None and self.interrupts.sysreg(vcpu.index, esr, gprs[0]):
+        if ec == EC_SYSREG and self.interrupts is not None and self.interrupts.sysreg(vcpu.index, esr, x0):
             return True
         raise End(UNHANDLED, f"realm `{self.vmm.name}`: vCPU {vcpu.index} left with ESR {esr:#x}")
 

@@ -397,6 +397,26 @@ def test_ldtr__uses_el0_rights(bench: Bench) -> None:
     assert core.get_sysreg(ESR[1]) == 0x9600_000D  # permission fault, level 1
 
 
+def test_tlbi_by_va__reaches_what_the_engine_has_evicted(bench: Bench) -> None:
+    """DDI 0487 D8.14: no translation of the VA survives, wherever it was kept."""
+    core = bench.core(el=1)
+    _identity_el1(bench, core, 0)
+    level1, level2, level3 = TABLES, TABLES + 0x1000, TABLES + 0x2000
+    bench.memory.write64(level1 + 8 * 2, level2 | 3)
+    bench.memory.write64(level2, level3 | 3)
+    for page in range(512):
+        bench.memory.write64(level3 + 8 * page, 0x8000_0000 + 4096 * page | 0x403)
+    bench.memory.write64(0x8008_0000, 1)
+    bench.memory.write64(0x8009_0000, 2)
+    core.set_x(1, [0x8008_0000, 0x8008_0000 >> 12, 0x8018_0000])
+    # ldr x0, [x1]; ldr x4, [x3]: 256 pages on, where the engine's TLB has one place for both
+    assert bench.run(core, [LDR_X0_X1, 0xF9400064]) is Reason.SMC
+    assert core.get_x(0, 1) == [1]
+    bench.memory.write64(level3 + 8 * 0x80, 0x8009_0000 | 0x403)
+    bench.run(core, [0xD5088762, 0xD5033B9F, 0xD5033FDF, LDR_X0_X1])  # tlbi vaae1, x2; dsb ish; isb; ldr x0, [x1]
+    assert core.get_x(0, 1) == [2]
+
+
 def test_at_s1e1r__fills_par(bench: Bench) -> None:
     core = bench.core(el=1)
     _identity_el1(bench, core, 0)
