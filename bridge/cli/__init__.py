@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "new": "new",
         "sdk": "sdk",
         "conformance": "conformance",
+        "features": "features",
         "fetch-kernel": "fetch_kernel",
         "token": "token",
     }

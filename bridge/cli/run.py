@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from machine.end import End
     from machine.machine import Machine
 
-HELP = "boot a machine: a machine file, a shipped name, or an ELF to run as a realm"
+HELP = "boot a machine: a machine file, a shipped name, an ELF to run as a realm, or Linux as one"
 DEFAULT_MACHINE = "hello-realm"
 
 
@@ -23,7 +23,11 @@ def rewrite(argv: list[str]) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("machine", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload")
+    from bridge.cli import realm
+
+    parser.add_argument(
+        "machine", nargs="?", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload"
+    )
     parser.add_argument(
         "-s",
         "--set",
@@ -49,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON instead of the summary")
-    parser.add_argument("-v", "--verbose", action="store_true", help="wall time and progress, to standard error")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error"
+    )
+    realm.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -61,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
     config = _configure(args)
-    progress = Progress(verbose=args.verbose)
+    progress = Progress(verbose=args.verbose or bool(args.realm_debug))
 
     def write(line: str) -> None:
         progress.clear()
@@ -73,18 +80,29 @@ def main(args: argparse.Namespace) -> int:
     try:
         end = _run(machine, args.timeout, progress)
         _report(machine, end, as_json=args.json)
+        if args.verbose:
+            for line in machine.unclaimed.report(machine.symbols):
+                progress.say(line.strip())
     finally:
         machine.close()
     return end.code
 
 
 def _configure(args: argparse.Namespace) -> MachineConfig:
+    from bridge.cli import realm as options_of_realms
     from bridge.errors import UserError
     from machine.config.loader import load
 
     extra: dict[str, Any] = {}
+    options = options_of_realms.layers(args)
     name = args.machine
+    if name is None:
+        if not args.realm:
+            raise UserError("run: the following arguments are required: FILE|NAME|ELF (see `ccabridge run --help`)")
+        name = options_of_realms.MACHINE
     if _is_elf(name):
+        if args.realm:
+            raise UserError(f"{name}: an ELF: without --realm it is run as a payload; a kernel is given with -k")
         realm = {"name": "payload", "image": _absolute(name)}
         extra["realms"] = [realm]
         name = DEFAULT_MACHINE
@@ -96,7 +114,7 @@ def _configure(args: argparse.Namespace) -> MachineConfig:
         extra.setdefault("load", {})[f"load{number}"] = entry
     if args.entry is not None:
         extra["boot"] = {"entry": args.entry}
-    config = load(name, args.set, extra=extra or None)
+    config = load(name, args.set, extra=extra or None, options=options)
     if not config.load and config.boot.host == "firmware":
         raise UserError(f"{name}: nothing is loaded: give the Normal world an image with --load FILE[@ADDR]")
     return config
@@ -125,11 +143,17 @@ def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
         raise TimeoutError
 
     def beat() -> None:
+        if machine.interactive:
+            return
         name = machine.running.name if machine.running is not None else "the host"
         progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {name}")
 
+    def loading(what: str, done: int, of: int) -> None:
+        progress.update(f"ccabridge: {what}: {done * 100 // max(of, 1)} % loaded and measured")
+
     if machine.config.console is None:  # else the terminal is the guest's
         machine.poll = beat
+        machine.progress = loading
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None
     try:
         if timeout:

@@ -25,6 +25,7 @@ struct cca_engine {
     uc_hook stop_hook;
     bool stop_armed, stop_reached;
     bool dropping;
+    bool el1_only;         /* EL2 is not emulated */
     bool faulted;          /* the fill hook refused a translation since the last start */
     bool broken;           /* it aborted: its state is not to be trusted, nor freed */
 };
@@ -188,7 +189,7 @@ static uc_err find_syndrome(struct cca_engine *e)
     return err;
 }
 
-struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, char *errbuf, size_t errlen)
+struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, bool el2, char *errbuf, size_t errlen)
 {
     struct cca_engine *e = calloc(1, sizeof *e);
     uc_hook h;
@@ -199,6 +200,7 @@ struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, char *errbuf
         return NULL;
     }
     e->core = c;
+    e->el1_only = !el2;
     /* without it, asking for a register that the engine lacks prints a warning and claims success */
     setenv("UC_IGNORE_REG_BREAK", "1", 1);
     unsigned major, minor;
@@ -269,7 +271,7 @@ static void hook_stop_before(uc_engine *uc, uint64_t address, uint32_t size, voi
 /* Code hooks are built into the code that is translated while they exist, so that code goes before and after. */
 bool engine_stop_before(struct cca_engine *e, uint64_t va, uint64_t pa)
 {
-    engine_drop_code(e, pa);
+    engine_drop_code(e, pa, CCA_WHOLE_PAGE);
     e->stop_va = va;
     e->stop_pa = pa & ~0xFFFull;
     e->stop_reached = false;
@@ -292,7 +294,7 @@ static void remove_stop(struct cca_engine *e)
     e->drop_pa = e->stop_pa;
     uc_hook_del(e->uc, e->stop_hook);
     e->dropping = false;
-    engine_drop_code(e, e->stop_pa);
+    engine_drop_code(e, e->stop_pa, CCA_WHOLE_PAGE);
 }
 
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
@@ -446,16 +448,29 @@ void engine_flush_all(struct cca_engine *e)
     uc_ctl_flush_tlb(e->uc);
 }
 
-void engine_drop_code(struct cca_engine *e, uint64_t pa)
+/* The engine's entry for the page of `va`, in the regimes of EL1 and EL0; all of them where EL2 is emulated too. */
+static void flush_page(struct cca_engine *e, uint64_t va)
+{
+    if (e->el1_only) engine_set_sysreg(e, CCA_SYSREG(1, 0, 8, 7, 3), va >> 12); /* TLBI VAAE1 */
+    else uc_ctl_flush_tlb(e->uc);
+}
+
+void engine_drop_code(struct cca_engine *e, uint64_t pa, uint64_t lines)
 {
     uint64_t page = pa & ~0xFFFull;
-    /* remove_cache takes a virtual address: make the page identity-mapped for the length of the call */
-    uc_ctl_flush_tlb(e->uc);
+    /* remove_cache takes a virtual address: make the page identity-mapped for the length of the calls */
+    flush_page(e, page);
     e->dropping = true;
     e->drop_va = e->drop_pa = page;
-    uc_ctl_remove_cache(e->uc, page, page + 4096);
+    for (unsigned first = 0; first < 64; first++) {
+        if (!((lines >> first) & 1)) continue;
+        unsigned end = first + 1;
+        while (end < 64 && ((lines >> end) & 1)) end++;
+        uc_ctl_remove_cache(e->uc, page + first * 64ull, page + end * 64ull);
+        first = end;
+    }
     e->dropping = false;
-    uc_ctl_flush_tlb(e->uc);
+    flush_page(e, page);
 }
 
 void engine_drop_all_code(struct cca_engine *e)

@@ -155,6 +155,8 @@ void cca_gic_handoff(cca_machine *m);
 /* A PE comes up as EL3 firmware leaves its CPU interface, or goes down (GICR_WAKER); -1: no such PE. */
 int cca_gic_power(cca_machine *m, uint32_t pe, int on);
 void cca_gic_reset(cca_machine *m);
+/* Secure interrupts of a PE stay pending and unsignalled, as a secure partition manager queues them; -1: no such PE. */
+int cca_gic_hold_secure(cca_machine *m, uint32_t pe, int on);
 /* A device's wire to an SPI; to a PPI of one PE. -1 where there is none such. */
 int cca_gic_set_line(cca_machine *m, uint32_t intid, int level);
 int cca_gic_set_ppi(cca_machine *m, uint32_t pe, uint32_t intid, int level);

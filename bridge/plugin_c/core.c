@@ -98,6 +98,7 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     c->m = m;
     c->cfg = *config;
     c->mmu_dirty = true;
+    c->known_generation = 1;
     c->rng = config->seed;
     c->loop_insns = CCA_NEVER;
     c->solo = true;
@@ -109,7 +110,7 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
         snprintf(c->error, sizeof c->error, "more than %d execution contexts", CCA_MAX_CORES);
         return c;
     }
-    c->e = engine_open(c, config->tcg_megabytes, c->error, sizeof c->error);
+    c->e = engine_open(c, config->tcg_megabytes, config->el == 2, c->error, sizeof c->error);
     if (c->e == NULL) return c;
     for (size_t i = 0; i < m->mem.nregions; i++) {
         const struct cca_region *r = &m->mem.regions[i];
@@ -176,25 +177,32 @@ static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
     c->own_insns += n;
 }
 
-/* WFE and YIELD end a block; while others want to run, they end the turn too. */
+/*
+ * WFE and YIELD end a block; while others want to run, they end the turn too. A block of another regime at the same PC
+ * may be taken for one that is known: then the turn goes on to its end.
+ */
 static bool gives_way(cca_core *c, uint64_t pc, uint32_t bytes)
 {
+    struct cca_plain *known = &c->goes_on[(pc >> 2) % CCA_PLAIN_BLOCKS];
     uint32_t insn;
-    return cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn) &&
-           (insn == INSN_WFE || insn == INSN_YIELD);
+    if (known->pc == pc && known->bytes == bytes && known->generation == c->plain_generation) return false;
+    if (!cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn)) return false;
+    if (insn == INSN_WFE || insn == INSN_YIELD) return true;
+    *known = (struct cca_plain){pc, bytes, c->plain_generation};
+    return false;
 }
 
 /* Apart, and called last, so that cca_on_block has no registers to save. */
 static __attribute__((noinline)) void look_closer(cca_core *c, uint64_t pc, uint32_t bytes)
 {
     if (c->pmu.by_el) cca_pmu_block(c);
-    if (cca_poll(c)) {
+    if (!c->ndrop && !c->drop_all_pending && cca_poll(c)) {
         if (c->watch && cca_watch_block(c, pc, bytes)) return;
         count_block(c, pc, bytes);
         if (!c->solo && gives_way(c, pc, bytes)) c->slice_end = c->due = c->m->insns;
         return;
     }
-    c->block_insns = 0; /* stops before this block: it is not counted */
+    c->block_insns = 0; /* it stops before this block, which is not counted */
     c->stopped = true;
     engine_stop(c->e);
 }

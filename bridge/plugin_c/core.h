@@ -6,12 +6,15 @@
 #include "engine.h"
 #include "gic.h"
 
+#include <string.h>
+
 enum {
     CCA_MAX_CORES = 1024,
     CCA_PENDING_PAGES = 64,
     CCA_EVENTS = 256,
     CCA_FILTER_BITS = 1 << 16,
-    CCA_PLAIN_BLOCKS = 1024,
+    CCA_PLAIN_BLOCKS = 1 << 14,
+    CCA_KNOWN_PAGES = 1 << 12,
 };
 
 #define CCA_NEVER UINT64_MAX
@@ -48,6 +51,17 @@ struct cca_span {
 struct cca_plain {
     uint64_t pc;
     uint32_t bytes, generation;
+};
+
+/*
+ * A page's translation, kept for when the engine's own TLB, which is small, has lost it; `prot` is all that the
+ * privilege level in `tag` may do there. Whatever flushes the engine's TLB takes these with it.
+ */
+struct cca_known {
+    uint64_t tag;                /* VA of the page, PSTATE.PAN << 2, exception level */
+    uint64_t pa;
+    uint32_t generation;
+    uint8_t prot;
 };
 
 /* An enabled one; addresses are without their tag. */
@@ -109,7 +123,9 @@ struct cca_core {
     bool sve_by_engine[4];       /* by level: the engine refuses SVE, which comes first */
     bool zen_el0;                /* CPTR_EL2.ZEN = 1 under E2H and TGE: EL0's SVE traps, EL2's does not */
     struct cca_plain plain[CCA_PLAIN_BLOCKS];
+    struct cca_plain goes_on[CCA_PLAIN_BLOCKS]; /* the same of blocks that do not end in WFE or YIELD */
     uint32_t plain_generation;
+    uint64_t plain_pages[16];    /* which pages blocks of this generation are in, hashed: it errs on yes */
     uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
     uint64_t stop_at;            /* while engine_stopping: where */
     uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
@@ -136,10 +152,12 @@ struct cca_core {
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
 
+    struct cca_known known[CCA_KNOWN_PAGES];
+    uint32_t known_generation;
     struct cca_filter tlb_pages, code_pages;
     struct cca_span large[2];    /* by half of the address space: where TLB entries are cut from larger pages */
     bool flush_pending, drop_all_pending;
-    uint64_t drop_pages[CCA_PENDING_PAGES];
+    uint64_t drop_pages[CCA_PENDING_PAGES], drop_lines[CCA_PENDING_PAGES]; /* which code is to go: see engine_drop_code */
     unsigned ndrop;
 
     bool trace;
@@ -212,7 +230,7 @@ void cca_apply_pending(struct cca_core *c);
 void cca_flush_siblings(struct cca_core *c);
 void cca_large_page(struct cca_core *c, uint64_t va, uint64_t size); /* an entry was cut from a page of this size */
 void cca_flush_large(struct cca_core *c, uint64_t va);               /* TLBI by address, which may be of such a page */
-void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
+void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa, uint64_t lines); /* lines: see engine_drop_code */
 void cca_drop_all_code_everywhere(struct cca_machine *m);
 
 /* vhe.c */
@@ -222,12 +240,28 @@ uint64_t cca_kept(struct cca_core *c, uint32_t encoding);                 /* and
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);
+void cca_forget_pages(struct cca_core *c);              /* all translations */
+void cca_forget_page(struct cca_core *c, uint64_t va);  /* of one page of 4 KiB, in all regimes */
+/* Only as a TLB hit: NULL where nothing is known of the page, or it may not be accessed so. */
+const struct cca_known *cca_known_page(struct cca_core *c, uint64_t va, int el, enum cca_access access);
 
 /* What was read of the code at an address need not be there any more. */
 static inline void cca_forget_code(struct cca_core *c)
 {
     c->fetch_page = NULL;
     c->plain_generation++;
+    memset(c->plain_pages, 0, sizeof c->plain_pages);
+}
+
+static inline void cca_plain_add(struct cca_core *c, uint64_t pc)
+{
+    c->plain_pages[(pc >> 18) % 16] |= 1ull << ((pc >> 12) % 64);
+}
+
+static inline void cca_forget_code_of(struct cca_core *c, uint64_t va)
+{
+    bool plain = (c->plain_pages[(va >> 18) % 16] >> ((va >> 12) % 64)) & 1;
+    if (plain || (c->fetch_page && c->fetch_va == (va & ~0xFFFull))) cca_forget_code(c);
 }
 
 #endif

@@ -23,7 +23,11 @@ enum cca_exception {
     CCA_EXC_OTHER,
 };
 
-struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, char *err, size_t errlen);
+/* Bytes that IC IVAU takes away: at least what CTR_EL0.IminLine says. */
+#define CCA_CODE_LINE 64
+#define CCA_WHOLE_PAGE UINT64_MAX
+
+struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, bool el2, char *err, size_t errlen);
 void engine_close(struct cca_engine *e);
 int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host);
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error);
@@ -48,7 +52,8 @@ void engine_set_exception_regs(struct cca_engine *e, unsigned el, uint64_t elr, 
 void engine_set_far(struct cca_engine *e, unsigned el, uint64_t far);
 uint64_t engine_vbar(struct cca_engine *e, unsigned el);
 void engine_flush_all(struct cca_engine *e);
-void engine_drop_code(struct cca_engine *e, uint64_t pa); /* one 4 KiB page; only while the engine is stopped */
+/* Of one 4 KiB page, the lines of 64 bytes in `lines`; only while the engine is stopped. */
+void engine_drop_code(struct cca_engine *e, uint64_t pa, uint64_t lines);
 void engine_drop_all_code(struct cca_engine *e);
 /* Of the exception being reported: its syndrome, the level it is meant for, and the address it is about. */
 uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el, uint64_t *address);

@@ -58,8 +58,14 @@ bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn)
     if (c->fetch_page == NULL || c->fetch_va != (va & ~0xFFFull) || c->fetch_el != el) {
         struct cca_xlate x;
         struct cca_fault f;
-        if (!cca_translate(&c->m->mem, &c->mmu, va & ~0xFFFull, CCA_FETCH, el, false, CCA_AT_NO_UPDATE, &x, &f))
-            return false;
+        const struct cca_known *known = cca_known_page(c, va, el, CCA_FETCH);
+        if (known) {
+            x.pa = known->pa;
+        } else {
+            if (!cca_translate(&c->m->mem, &c->mmu, va & ~0xFFFull, CCA_FETCH, el, false, CCA_AT_NO_UPDATE, &x, &f))
+                return false;
+            if (x.page > 4096) cca_large_page(c, va, x.page); /* what is read here outlives the call */
+        }
         uint8_t *host = cca_ram(&c->m->mem, x.pa, 4096);
         if (host == NULL) return false;
         c->fetch_page = host;

@@ -457,14 +457,21 @@ class Vmm(_Block, frozen=True):
             description="Image, Image.gz, zboot or vmlinux: a path relative to this file. By default what was fetched."
         ),
     ] = None
-    initrd: Annotated[str | None, Meta(description="By default the project's initramfs.")] = None
+    initrd: Annotated[
+        str | None, Meta(description="A path relative to this file. By default the project's initramfs.")
+    ] = None
     script: Annotated[
         str | None, Meta(description="What the project's initramfs runs; without it, an interactive shell.")
     ] = None
     busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
     modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
     cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
-    dtb: Annotated[str | None, Meta(description="Device tree; by default one is made.")] = None
+    dtb: Annotated[
+        str | None, Meta(description="Device tree: a path relative to this file. By default one is made.")
+    ] = None
+    dump_dtb: Annotated[
+        str | None, Meta(description="The device tree that the realm is started with goes to this file.")
+    ] = None
     memory: Annotated[Size, Meta(description="RAM of the realm, at IPA 0x8000_0000.")] = field(
         default_factory=partial(Size, 256 << 20)
     )
@@ -479,7 +486,8 @@ class Vmm(_Block, frozen=True):
     ] = ""
     sve: Annotated[int, Meta(ge=0, le=2048, multiple_of=128, description="SVE vector length in bits; 0 for none.")] = 0
     pmu: Annotated[
-        Annotated[int, Meta(ge=0, le=31)] | None, Meta(description="PMU event counters; without it no PMU.")
+        Annotated[int, Meta(ge=0, le=31)] | Literal["all"] | None,
+        Meta(description="PMU event counters; `all` that the RMM offers; without it no PMU."),
     ] = None
     disks: Annotated[list[Disk], Meta(description="Disks: vda, vdb, …", max_length=16)] = []
     shares: Annotated[list[Share], Meta(description="Folders.", max_length=8)] = []
@@ -492,6 +500,32 @@ class Vmm(_Block, frozen=True):
         return personalization(self.personalization)
 
 
+class Linux(_Block, frozen=True):
+    """What the Linux of a realm is started with, for the host firmware `host-linux` (docs/linux.md)."""
+
+    kernel: Annotated[
+        str | None,
+        Meta(
+            description="Where `image` is a boot loader, the kernel that it starts: a path relative to this file, "
+            "or `kernel:fetched`."
+        ),
+    ] = None
+    initrd: Annotated[
+        str | None, Meta(description="A path relative to this file; by default the project's initramfs.")
+    ] = None
+    script: Annotated[
+        str | None, Meta(description="What the project's initramfs runs; there is no input for a shell.")
+    ] = None
+    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default `console=ttyS0`.")] = None
+    dtb: Annotated[
+        str | None, Meta(description="Device tree: a path relative to this file; by default one is made.")
+    ] = None
+    measure: Annotated[
+        bool,
+        Meta(description="The realm's initial measurement covers device tree, initrd, and what a boot loader starts."),
+    ] = True
+
+
 class Realm(_Block, frozen=True):
     """A realm for the host to build. The host firmware reads this from the host information block."""
 
@@ -499,7 +533,8 @@ class Realm(_Block, frozen=True):
     image: Annotated[
         str,
         Meta(
-            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`.",
+            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`. With "
+            "`linux`: Image, Image.gz or zboot, `kernel:fetched` for the one fetched, or the ELF of a boot loader.",
             min_length=1,
             max_length=4096,
         ),
@@ -540,6 +575,9 @@ class Realm(_Block, frozen=True):
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
+    ] = None
+    linux: Annotated[
+        Linux | None, Meta(description="The image is a Linux kernel, or a boot loader that starts one.")
     ] = None
 
     @property
@@ -632,7 +670,25 @@ class IgnoreMmio(_Behaviour, frozen=True, kw_only=True, tag="ignore-mmio"):
     )
 
 
-Behaviour = RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio
+TimerName = Annotated[Literal["virtual", "physical", "any"], Meta(description="The realm's timer, CNTV or CNTP.")]
+
+
+class DelayInterrupt(_Behaviour, frozen=True, kw_only=True, tag="delay-interrupt"):
+    """The host holds a timer's interrupt back once the timer is asserted; meanwhile no WFI of the REC waits."""
+
+    timer: TimerName = "any"
+    exits: Annotated[int, Meta(ge=1, le=(1 << 32) - 1, description="Exits of the REC that it holds it back.")] = 10
+
+
+class DuplicateInterrupt(_Behaviour, frozen=True, kw_only=True, tag="duplicate-interrupt"):
+    """The host injects a timer's interrupt once more after the realm has ended it, with the timer quiet."""
+
+    timer: TimerName = "any"
+
+
+Behaviour = (
+    RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio | DelayInterrupt | DuplicateInterrupt
+)
 
 
 class Host(_Block, frozen=True):

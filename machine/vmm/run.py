@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bridge.core import NEVER
@@ -11,7 +12,7 @@ from machine.bus import Bus
 from machine.end import GUEST_EXIT, STUCK, UNHANDLED, End
 from machine.payload_abi import HOST_CALLS
 from machine.vmm.hostcalls import HostCalls
-from machine.vmm.memory import DATA, EMPTY, SHARED, STATE, RealmMemory
+from machine.vmm.memory import DATA, EMPTY, GIVEN, SHARED, STATE, RealmMemory
 from machine.vmm.realm import CPU_ON, Vmm
 from machine.vmm.vcpu import Vcpu
 from rmm.abi import rmi
@@ -115,6 +116,8 @@ class Runner:
         self.poll: Callable[[], None] = _nothing
         self.request: PsciRequest | None = None
         self.mmio = self.faults = self.ripas_changes = 0
+        self._exits: deque[tuple[int, bytes]] = deque(maxlen=8)
+        machine.last_exits = self._last_exits
 
     # The loop
 
@@ -133,6 +136,15 @@ class Runner:
                     return request
             if idle:
                 self._idle()
+
+    def halt(self) -> None:
+        """Kicks every vCPU out of the REC_ENTER that it is preempted in: a REC that runs cannot be destroyed."""
+        pe = self.machine.pe
+        for vcpu in self.vmm.vcpus:
+            if vcpu.entry is not None:
+                pe.kicked = True
+                self.machine.rmm.resume(vcpu.entry)
+                pe.kicked, vcpu.entry = False, None
 
     def _wakes(self, vcpu: Vcpu) -> bool:
         if vcpu.wake_at <= self.machine.board.insns:
@@ -177,9 +189,13 @@ class Runner:
             vcpu.entry = None
             if result[0]:
                 raise End(UNHANDLED, f"the host's REC_ENTER failed: {self.vmm.door.explain()}")
-            if not self._answer(vcpu):
+            if not self._answer(vcpu) or (alone and trap and self._another(vcpu)):
                 return
             result = self._enter(vcpu, trap)
+
+    def _another(self, vcpu: Vcpu) -> bool:
+        """Whether what `vcpu` has done (CPU_ON, an SGI, a request to a device) lets another one run."""
+        return any(v.on and v is not vcpu and (not v.waiting or self._wakes(v)) for v in self.vmm.vcpus)
 
     def _enter(self, vcpu: Vcpu, flags: int) -> tuple[int, ...]:
         door, run = self.vmm.door, vcpu.run
@@ -203,7 +219,13 @@ class Runner:
             self.interrupts.fold(vcpu.index, hcr, tuple(lrs), misr, vmcr)
             cntp_ctl, _, cntv_ctl, _ = _timers(data)
             self.interrupts.timers(vcpu.index, cntp_ctl, cntv_ctl)
+        self._exits.append((vcpu.index, data))
         return self._answers[_reason(data)[0]](vcpu, data)
+
+    def _last_exits(self) -> Iterable[str]:
+        from machine.vmm.names import describe_exits
+
+        return describe_exits(self._exits)
 
     def _interrupted(self, vcpu: Vcpu, data: bytes) -> bool:
         return True
@@ -230,7 +252,7 @@ class Runner:
 
     def _protected(self, vcpu: Vcpu, esr: int, ipa: int) -> bool:
         i = self._memory.index(ipa)
-        if i is None or self._memory.pages[i] & STATE in (DATA, EMPTY):
+        if i is None or self._memory.pages[i] & STATE in (DATA, EMPTY, GIVEN):
             return self._cannot_mend(vcpu, ipa)
         self.faults += 1
         self._memory.fault_in(i)
@@ -257,7 +279,7 @@ class Runner:
                 self.vmm.door.write(vcpu.run + _GPRS, device.read(at, size).to_bytes(8, "little"))
             return True
         i = self._memory.index(ipa)
-        if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY):
+        if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY, GIVEN):
             self.faults += 1
             self._memory.map(i)
             return True
@@ -299,19 +321,21 @@ class Runner:
         if ripas == Ripas.RAM and (base < memory.base or top > memory.end):
             vcpu.flags = RIPAS_RESPONSE  # there is nothing that could be put there
             return True
+        if ripas == Ripas.RAM:  # while it is EMPTY: what is destroyed later is not RAM
+            for i in memory.numbers(base, top):
+                memory.entry(i)
         while base < top:
             status, done, *_ = memory.set_ripas(vcpu.rec, base, top)
             if status:
                 vcpu.flags = RIPAS_RESPONSE
                 break
-            self._changed(max(base, memory.base), min(done, memory.end), ripas)
+            self._changed(base, done, ripas)
             base = done
         return True
 
     def _changed(self, base: int, top: int, ripas: int) -> None:
         memory = self._memory
-        first = (base - memory.base) >> 12
-        for i in range(first, first + max(top - base, 0) // 4096):
+        for i in memory.numbers(base, top):
             if ripas == Ripas.EMPTY:
                 memory.reclaim(i)
             else:
