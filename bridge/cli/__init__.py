@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "features": "features",
         "fetch-kernel": "fetch_kernel",
         "token": "token",
+        "measure": "measure",
     }
 )
 MODEL_BUG = 70

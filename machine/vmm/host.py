@@ -61,6 +61,7 @@ def build_payload(vmm: Vmm, staged: RealmImage) -> None:
         hash=realm.hash,
         rpv=realm.rpv,
         sve_bits=realm.sve,
+        pmu_counters=realm.pmu,
     )
     vmm.create(realm.recs)
     vmm.init_ripas(realm.ram.base, realm.ram.size)
