@@ -124,7 +124,9 @@ COUNTS = [
 def test_what_counts_is_explained(override: str, line: str) -> None:
     equal, differing, _ = told(override)
     assert not equal
-    assert line in differing or line.partition(":")[0] == "image" and any(one.startswith("image: ") for one in differing)
+    assert line in differing or (
+        line.partition(":")[0] == "image" and any(one.startswith("image: ") for one in differing)
+    )
 
 
 # Linux, by the Python VMM
