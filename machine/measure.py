@@ -19,7 +19,7 @@ from rmm.abi.values import DataMeasure
 from rmm.measurement import hash_function, initial_rim, rim_after_data, rim_after_rec, rim_after_ripas
 
 if TYPE_CHECKING:
-    from machine.config.images import RealmImage
+    from machine.config.images import Piece, RealmImage
     from machine.config.loader import MachineConfig
     from machine.vmm.options import RealmOptions
 
@@ -72,22 +72,28 @@ class _Chain:
             "pmu_num_ctrs": options.pmu_counters or 0,
             "hash_algo": algorithm,
         }
+        self._start_level = 1 if options.width <= 43 else 0 if options.width <= 48 else -1
+        self._tables: set[tuple[int, int]] = set()
         self.rim = initial_rim(self.hash, REALM_PARAMS.pack(values))
         self.steps = [Step("RMI_REALM_CREATE", self.rim.hex(), values=values)]
 
-    def ripas(self, base: int, top: int, start_level: int) -> None:
+    def ripas(self, base: int, top: int) -> None:
         """INIT_RIPAS until `top`, with the tables that it finds missing made one by one."""
-        for at, end in ripas_entries(base, top, start_level):
+        for at, end in ripas_entries(base, top, self._start_level, self._tables):
             self.rim = rim_after_ripas(self.hash, self.rim, at, end)
             self.steps.append(Step("RMI_RTT_INIT_RIPAS", self.rim.hex(), base=at, top=end))
 
-    def data(self, what: str, base: int, content: bytes) -> None:
-        """Whole pages from `base`, the last one padded with zeros."""
+    def data(self, what: str, base: int, content: bytes, *, is_measured: bool = True) -> None:
+        """Whole pages from `base`, the last one padded with zeros; with the tables that they need."""
+        flags = DataMeasure.MEASURE_CONTENT if is_measured else DataMeasure.NO_MEASURE_CONTENT
         view = memoryview(content)
         for offset in range(0, len(content), GRANULE):
             page, ipa = bytes(view[offset : offset + GRANULE]).ljust(GRANULE, b"\0"), base + offset
-            self.rim = rim_after_data(self.hash, self.rim, ipa, DataMeasure.MEASURE_CONTENT, page)
-            digest = hashlib.sha256(page).hexdigest()
+            self._tables.update(
+                (level + 1, ipa & -_entry_size(level)) for level in range(self._start_level, _PAGE_LEVEL)
+            )
+            self.rim = rim_after_data(self.hash, self.rim, ipa, flags, page if is_measured else None)
+            digest = hashlib.sha256(page).hexdigest() if is_measured else "not measured"
             self.steps.append(Step("RMI_DATA_CREATE", self.rim.hex(), what, ipa, ipa + GRANULE, digest))
 
     def rec(self, pc: int, gprs: Sequence[int]) -> None:
@@ -106,9 +112,11 @@ class _Chain:
         return Prediction(name, options.hash, self.rim.hex(), self.steps, unmeasured)
 
 
-def ripas_entries(base: int, top: int, start_level: int) -> Iterator[tuple[int, int]]:
-    """[IPA, IPA) of each RTT entry that INIT_RIPAS measures, in order (rmm-abi.md §3.20, §9.5)."""
-    tables: set[tuple[int, int]] = set()
+def ripas_entries(base: int, top: int, start_level: int, tables: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """[IPA, IPA) of each RTT entry that INIT_RIPAS measures, in order (rmm-abi.md §3.20, §9.5).
+
+    tables: (level, first IPA) of those that there are; what is missing is added.
+    """
     while base < top:
         level = start_level
         while level < _PAGE_LEVEL and (level + 1, base & -_entry_size(level)) in tables:
@@ -125,10 +133,6 @@ def ripas_entries(base: int, top: int, start_level: int) -> Iterator[tuple[int, 
 
 def _entry_size(level: int) -> int:
     return 1 << 39 - 9 * level
-
-
-def _start_level(width: int) -> int:
-    return 1 if width <= 43 else 0 if width <= 48 else -1
 
 
 def predict(config: MachineConfig) -> list[Prediction]:
@@ -154,11 +158,34 @@ def _payload(staged: RealmImage) -> Prediction:
         pmu_counters=realm.pmu,
     )
     chain = _Chain(options)
-    chain.ripas(realm.ram.base, realm.ram.base + realm.ram.size, _start_level(options.width))
-    chain.data("image", staged.base, staged.content())
+    linux = staged.linux
+    bare = linux is not None and linux.by_loader
+    if not bare:
+        chain.ripas(realm.ram.base, realm.ram.base + realm.ram.size)
+    contents = [("image", staged.base, staged.content(), True)]
+    contents += [(_role(piece, staged), piece.ipa, piece.data, piece.measured) for piece in staged.pieces]
+    for what, base, content, is_measured in contents:
+        if bare:
+            chain.ripas(base, base + -(-len(content) // GRANULE) * GRANULE)
+        chain.data(what, base, content, is_measured=is_measured)
     shared = options.shared_bit
-    chain.rec(staged.entry, (realm.ram.base, realm.ram.size, shared, realm.ipa_bits, UART_IPA | shared))
-    return chain.result(realm.name, options, realm.recs)
+    gprs: tuple[int, ...] = (realm.ram.base, realm.ram.size, shared, realm.ipa_bits, UART_IPA | shared)
+    if linux is not None:
+        gprs = (*gprs, linux.dtb, linux.kernel) if bare else (linux.dtb,)
+    chain.rec(staged.entry, gprs)
+    found = chain.result(realm.name, options, realm.recs)
+    for what, base, content, _ in contents:
+        if what == "dtb" and linux is not None:
+            found.trees[what] = dict(_properties(content[linux.dtb - base :]))
+    return found
+
+
+def _role(piece: Piece, staged: RealmImage) -> str:
+    linux = staged.linux
+    assert linux is not None
+    if piece.ipa == linux.dtb & -GRANULE:
+        return "dtb"
+    return "kernel" if linux.by_loader and piece.ipa == linux.kernel & -GRANULE else "initrd"
 
 
 def _linux(config: MachineConfig) -> Prediction:
@@ -177,7 +204,7 @@ def _linux(config: MachineConfig) -> Prediction:
         guest = LinuxGuest(machine, vmm, description)
         try:
             chain = _Chain(vmm.options)
-            chain.ripas(layout.RAM_BASE, layout.RAM_BASE + description.memory, _start_level(vmm.options.width))
+            chain.ripas(layout.RAM_BASE, layout.RAM_BASE + description.memory)
             for what, ipa, content in guest.launch.contents():
                 start = ipa & -GRANULE
                 chain.data(what, start, bytes(ipa - start) + content)

@@ -9,16 +9,22 @@ from typing import Any
 import pytest
 
 from machine.config import load
+from machine.config.loader import MachineConfig
 from machine.config.shipped import names
 from machine.end import GUEST_EXIT, End
 from machine.machine import Machine
 from machine.measure import differences, predict, ripas_entries, unmeasured
+from machine.vmm.guest import LinuxGuest
+from machine.vmm.linux.cache import cached_kernel
+from machine.vmm.pool import Pool
+from machine.vmm.realm import Vmm
 from rmm.abi import rmi
-from tests.machine.linux.files import fake_image
+from tests.machine.linux.files import NOP, image
 
 MIB = 1 << 20
-# Bare boards have no realms, and a kernel must have been fetched for the last two.
-WITH_REALMS = sorted(set(names()) - {"fvp-base", "qemu-virt", "linux-realm", "linux-disk"})
+# The host of `conformance` makes realms of its own besides; a kernel must have been fetched for the last three.
+ASIDE = {"conformance", "linux-realm", "linux-host", "linux-loader"}
+WITH_REALMS = sorted(set(names()) - ASIDE)
 
 
 class Watch:
@@ -44,6 +50,23 @@ def measured(name: str, *overrides: str) -> list[str]:
     end: End = machine.run()
     machine.close()
     assert end.kind == GUEST_EXIT, end.reason
+    return watch.rims
+
+
+def until_activated(name: str) -> list[str]:
+    """The RIM of the first realm of a run that ends when it is activated."""
+    machine = Machine(load(name), lambda _line: None)
+    watch = Watch(machine)
+
+    def poll() -> None:
+        if watch.rims:
+            raise KeyboardInterrupt
+
+    machine.calls.listener = watch
+    machine.poll = poll
+    with pytest.raises(KeyboardInterrupt):
+        machine.run()
+    machine.close()
     return watch.rims
 
 
@@ -81,7 +104,7 @@ def test_prediction__whatever_tables_the_ram_needs(overrides: tuple[str, ...]) -
 
 def test_ripas_entries__largest_entries_that_the_tables_allow() -> None:
     """A 1 GiB entry of level 1, then 2 MiB ones, then pages: each call goes to its table's end at most."""
-    entries = list(ripas_entries(1 << 30, (2 << 30) + 2 * MIB + 8192, 1))
+    entries = list(ripas_entries(1 << 30, (2 << 30) + 2 * MIB + 8192, 1, set()))
     assert entries == [
         (1 << 30, 2 << 30),
         (2 << 30, (2 << 30) + 2 * MIB),
@@ -91,9 +114,16 @@ def test_ripas_entries__largest_entries_that_the_tables_allow() -> None:
 
 
 def test_ripas_entries__an_unaligned_base_needs_a_table() -> None:
-    entries = list(ripas_entries(4096, 2 * MIB + 4096, 2))
+    entries = list(ripas_entries(4096, 2 * MIB + 4096, 2, set()))
     assert entries[0] == (4096, 8192) and len(entries) == 511 + 1
     assert entries[-1] == (2 * MIB, 2 * MIB + 4096)
+
+
+@pytest.mark.skipif(cached_kernel() is None, reason="no kernel was fetched")
+@pytest.mark.parametrize("name", ["linux-host", "linux-loader"])
+def test_prediction__linux_under_the_firmware_host(name: str) -> None:
+    """The loader's realm has a piece that is not measured, and RIPAS RAM only where something was loaded."""
+    assert predicted(name) == until_activated(name)
 
 
 # What counts, and what does not
@@ -132,7 +162,66 @@ def test_what_counts_is_explained(override: str, line: str) -> None:
 # Linux, by the Python VMM
 
 
-def linux(folder: Path, *overrides: str, text: bytes = b"") -> Any:
-    kernel = folder / "Image"
-    kernel.write_bytes(fake_image(text))
-    return predict(load("linux-realm", (f"vmm.kernel={kernel}", *overrides)))[0]
+def linux(folder: Path, *overrides: str, body: bytes = NOP * 32) -> MachineConfig:
+    (folder / "Image").write_bytes(image(body))
+    (folder / "initrd").write_bytes(b"an initrd")
+    first = (f"vmm.kernel={folder / 'Image'}", f"vmm.initrd={folder / 'initrd'}", "vmm.cmdline=a", "vmm.memory=64M")
+    return load("linux-realm", (*first, *overrides))
+
+
+def built(config: MachineConfig) -> str:
+    """The RIM of the realm that the VMM makes, not run."""
+    machine = Machine(config, lambda _line: None)
+    assert config.boot.pool is not None and config.vmm is not None
+    vmm = Vmm(machine, Pool(config.boot.pool.base, config.boot.pool.size))
+    LinuxGuest(machine, vmm, config.vmm).build(lambda *_: None)
+    rim = machine.rmm.realm_at[vmm.rd].rim.hex()
+    machine.close()
+    return rim
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("vcpus", [1, 2, 4])
+def test_prediction__linux_under_the_vmm(tmp_path: Path, algorithm: str, vcpus: int) -> None:
+    config = linux(tmp_path, f"vmm.hash={algorithm}", f"vmm.vcpus={vcpus}")
+    assert predict(config)[0].rim == built(config)
+
+
+def linux_told(folder: Path, *overrides: str, body: bytes = NOP * 32) -> tuple[bool, list[str]]:
+    a = predict(linux(folder))[0]
+    b = predict(linux(folder, *overrides, body=body))[0]
+    return a.rim == b.rim, list(differences(a, b))
+
+
+def test_linux__kernel_counts(tmp_path: Path) -> None:
+    equal, lines = linux_told(tmp_path, body=NOP * 31 + b"\0\0\0\0")
+    assert not equal and lines == ["kernel: 1 of 1 pages differ, the first at offset 0x0"]
+
+
+def test_linux__command_line_counts(tmp_path: Path) -> None:
+    equal, lines = linux_told(tmp_path, "vmm.cmdline=b")
+    assert not equal and "dtb: /chosen/bootargs: a / b" in lines
+
+
+def test_linux__initrd_counts(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"AN INITRD")
+    equal, lines = linux_told(tmp_path, f"vmm.initrd={other}")
+    assert not equal and lines == ["initrd: 1 of 1 pages differ, the first at offset 0x0"]
+
+
+def test_linux__ram_size_counts(tmp_path: Path) -> None:
+    equal, lines = linux_told(tmp_path, "vmm.memory=66M")
+    assert not equal
+    assert "RAM: 0x80000000 to 0x83ffffff by 2048 KiB / 0x80000000 to 0x841fffff by 2048 KiB" in lines
+    assert any(line.startswith("dtb: /memory") for line in lines)
+
+
+def test_linux__secondary_vcpus_count_through_the_device_tree_only(tmp_path: Path) -> None:
+    equal, lines = linux_told(tmp_path, "vmm.vcpus=2")
+    assert not equal and lines and all(line.startswith("dtb: ") for line in lines)
+    assert any("/cpus/cpu@1" in line for line in lines)
+
+
+def test_linux__personalization_does_not_count(tmp_path: Path) -> None:
+    assert linux_told(tmp_path, "vmm.personalization=x") == (True, [])
