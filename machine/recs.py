@@ -111,7 +111,7 @@ class RecCore:
             irq_exits=True,
             pmu=init.pmu_counters,
             pmu_trapped=machine.config.cpu.features.pmu,
-            tcg_megabytes=32,
+            tcg_megabytes=64,
         )
         machine.present_ids(core, realm=init)
         core.set_sysreg(SCTLR_EL1, SCTLR_RESET)
