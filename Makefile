@@ -105,6 +105,7 @@ docs: setup
 	$(BIN)/python -m machine.config.docs
 	$(BIN)/python -m machine.config.boards
 	$(BIN)/python -m bridge.cli.docs
+	$(BIN)/python -m bridge.cli.vmm_docs
 	$(BIN)/python -m rmm.abi.docs docs/abi.md
 	$(BIN)/python -m machine.vmm.linux.docs
 	$(BIN)/python -m machine.ffa.docs

@@ -75,6 +75,26 @@ class Board:
         if lib.cca_memory_zero(self.handle, pa, size) != 0:
             raise EngineError(f"wiping {pa:#x}: not RAM")
 
+    def stop_at(self, insns: int) -> None:
+        """Whatever runs stops with DEBUG once, before it retires more than so many instructions; NEVER for not."""
+        lib.cca_debug_at(self.handle, insns)
+
+    def stop_next(self) -> None:
+        """Whichever core runs next stops with DEBUG before its first instruction."""
+        lib.cca_debug_break(self.handle)
+
+    def stop_on_gpf(self, on: bool) -> None:
+        lib.cca_debug_gpf(self.handle, on)
+
+    def watch(self, number: int, space: int, first: int, last: int, *, read: bool, write: bool) -> None:
+        """Accesses to [first, last] stop with DEBUG before they are made.  space: the plugin's CCA_WATCH_*."""
+        access = (1 if read else 0) | (2 if write else 0)
+        if lib.cca_debug_watch(self.handle, number, space, first, last, access, 0xFFFF) != 0:
+            raise EngineError("too many watchpoints")
+
+    def unwatch(self, number: int) -> None:
+        lib.cca_debug_unwatch(self.handle, number)
+
     def read_as(self, pas: PAS, pa: int, size: int) -> bytes | None:
         """Memory as a world may read it; None where the granule protection check or the bus refuses."""
         buffer = self._buffer if size <= BUFFER else ffi.new("char[]", size)
@@ -192,6 +212,10 @@ class Core:
     def sp(self) -> int:
         return int(lib.cca_get_sp(self.handle))
 
+    @sp.setter
+    def sp(self, value: int) -> None:
+        lib.cca_set_sp(self.handle, value & NEVER)
+
     @property
     def pstate(self) -> int:
         return int(lib.cca_get_pstate(self.handle))
@@ -217,6 +241,15 @@ class Core:
         if not lib.cca_translate_va(self.handle, va & NEVER, access, *out):
             return None
         return int(out[0][0]), int(out[1][0])
+
+    def set_point(self, va: int, on: bool) -> None:
+        """Stops with DEBUG before the instruction at a VA, in whichever address space."""
+        if lib.cca_debug_point(self.handle, va, on) != 0:
+            raise EngineError(f"{self.name}: too many breakpoints")
+
+    def step(self, on: bool = True) -> None:
+        """The next run stops with DEBUG after one instruction, or where the exception that it takes leads."""
+        lib.cca_debug_step(self.handle, on)
 
     def timers(self) -> list[int]:
         """CTL (with ISTATUS) and CVAL of CNTP, then of CNTV."""

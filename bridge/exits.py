@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 from bridge.plugin import lib
 
@@ -31,6 +31,18 @@ class Reason(IntEnum):
     ABORTED = lib.CCA_EXIT_ABORTED
     FIQ = lib.CCA_EXIT_FIQ
     IRQ = lib.CCA_EXIT_IRQ
+    DEBUG = lib.CCA_EXIT_DEBUG
+
+
+class DebugReason(IntFlag):
+    """`cca_exit.debug`: what a debugger's stop is for; several may fall together."""
+
+    ASKED = lib.CCA_DEBUG_ASKED
+    BREAK = lib.CCA_DEBUG_BREAK
+    STEP = lib.CCA_DEBUG_STEP
+    COUNT = lib.CCA_DEBUG_COUNT
+    WATCH = lib.CCA_DEBUG_WATCH
+    GPF = lib.CCA_DEBUG_GPF
 
 
 class EventKind(IntEnum):

@@ -98,6 +98,11 @@ class Gic:
         if lib.cca_gic_power(self.board.handle, pe, on) != 0:
             raise IndexError(f"PE {pe} of {self.npes}")
 
+    def hold_secure(self, pe: int, on: bool) -> None:
+        """Secure interrupts of a PE stay pending and are not signalled, while nobody can take them."""
+        if lib.cca_gic_hold_secure(self.board.handle, pe, on) != 0:
+            raise IndexError(f"PE {pe} of {self.npes}")
+
     def set_line(self, intid: int, level: bool) -> None:
         """A device's wire to an SPI."""
         if lib.cca_gic_set_line(self.board.handle, intid, level) != 0:

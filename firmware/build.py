@@ -19,7 +19,8 @@ from firmware.images import IMAGES, PROGRAMS, Firmware
 from firmware.toolchain import Toolchain, ToolchainError, find, run, runtime_sources
 
 ROOT = Path(__file__).resolve().parent
-INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker")
+SCRIPTS = {"linux": "linux-init/linux.ld", "image": "payloads/mini-linux/image.ld"}
+INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker", "-Iirqs")
 
 
 class Builder:
@@ -37,9 +38,10 @@ class Builder:
     def image(self, firmware: Firmware) -> bool:
         """Builds one image; False when it is up to date."""
         kind = firmware.kind
-        sdk = [] if kind == "linux" else [f"sdk/{source}" for source in runtime_sources(kind)]
+        runtime = "realm" if kind == "image" else kind
+        sdk = [] if kind == "linux" else [f"sdk/{source}" for source in runtime_sources(runtime)]
         objects = [self._object(source) for source in (*sdk, *firmware.sources)]
-        script = "linux-init/linux.ld" if kind == "linux" else f"sdk/{kind}.ld"
+        script = SCRIPTS.get(kind, f"sdk/{kind}.ld")
         command = self._toolchain.cc([f"-Wl,-T,{script}", *map(str, objects)])
         key = self._key(command, (ROOT / script).read_bytes())
         image, stamp = self._out / f"{firmware.name}.elf", self._objects / f"{firmware.name}.image"

@@ -106,7 +106,12 @@ OWN = (
     ),
     Event("mmio", (_PA, _SIZE, _WRITE, _VALUE), "an access to a device of the machine", cores=True),
     Event("vmm_mmio", (_IPA, _SIZE, _WRITE, _VALUE), "a realm's access to a device of the VMM"),
-    Event("unclaimed", (_PA, _SIZE, _WRITE), "an access to an address where the board has nothing", cores=True),
+    Event(
+        "unclaimed",
+        (_PA, _SIZE, _WRITE),
+        "the first access to each page where the board has nothing; it meets an external abort",
+        cores=True,
+    ),
     Event(
         "sysreg",
         (

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ def place(images: Images, memory: PhysicalMemory) -> None:
             memory.write(segment.address, bytes(segment.data))
     for realm in images.realms:
         memory.write(realm.stage, realm.content())
+        for piece in realm.pieces:
+            memory.write(piece.stage, piece.data)
 
 
 def registers(config: MachineConfig) -> dict[int, int]:
@@ -46,16 +48,33 @@ class Symbols:
             "realm": [realm.image.path for realm in images.realms if realm.image.kind == "elf"],
         }
         self._tables: dict[str, SymbolTable | None] = {}
+        # Of a realm's kernel, which stands in no ELF.
+        self.kernel: Callable[[Core, int], str | None] | None = None
 
     def symbolise(self, core: Core, pc: int) -> str:
         """`0x88000010 <start+0x10>` where a loaded ELF has a symbol for it, else the address alone."""
         world = core.name.partition(" ")[0]  # `normal world, PE 0`, `secure service`, `rec 0 of realm …`
+        if world == "rec" and self.kernel is not None:
+            name = self.kernel(core, pc)
+            if name is not None:
+                return f"{pc:#x} <{name}>"
         for path in self._paths["realm" if world == "rec" else world]:
             table = self._table(path)
             name = table.lookup(pc) if table is not None else None
             if name is not None:
                 return f"{pc:#x} <{name}>"
         return f"{pc:#x}"
+
+    def find(self, name: str, world: str | None = None) -> list[tuple[str, int]]:
+        """(world, address) of every loaded image's symbol of that name; world: `normal`, `secure`, `realm` or any."""
+        found = []
+        for where, paths in self._paths.items():
+            for path in paths if world in (None, where) else ():
+                table = self._table(path)
+                address = table.address(name) if table is not None else None
+                if address is not None and (where, address) not in found:
+                    found.append((where, address))
+        return found
 
     def _table(self, path: str) -> SymbolTable | None:
         if path not in self._tables:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
+from machine.attestation import LazyAttester, check_keys
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
@@ -24,8 +26,9 @@ from machine.config.validate import gpt_ranges
 from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
 from machine.devices.device import Line, unwired
+from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
-from machine.gpt import GranuleProtectionTable
+from machine.gpt import GRANULE, GranuleProtectionTable
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
@@ -41,8 +44,9 @@ if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
     from machine.config.types import Nvm
     from machine.secure import SecureService
+    from machine.stops import Stops
     from machine.trace import Tracer
-    from rmm.protocols import RecInit
+    from rmm.protocols import Attester, RecInit
 
 # How far a context runs before Python looks at signals and wall time; no guest can see it.
 SLICE = 20_000_000
@@ -69,13 +73,22 @@ class Machine:
         self.poll: Callable[[], None] = _nothing
         # Told how far long work has got: what, how much of it is done, and of how much.
         self.progress: Callable[[str, int, int], None] = _no_progress
+        # The Python VMM's last REC exits, as the report of a stop shows them.
+        self.last_exits: Callable[[], Iterable[str]] = tuple
+        # Standard input and output are one guest's.
+        self.interactive = False
+        # While somebody may type, idle time passes as slowly as outside.
+        self.paced = False
+        self._overslept = 0.0  # seconds of wall time that the last wait took too long
         self.tracing = False
         self.tracer: Tracer | None = None
+        self.stops: Stops | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
 
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
         self.board.set_limit(self._limit())
+        check_keys(config)
         self.interrupts, self.gic = self._make_gic()
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
@@ -100,13 +113,17 @@ class Machine:
         self.board.set_gpt(
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
+        memory = RmmMemory(self.board)
         self.rmm = Rmm(
-            RmmMemory(self.board),
+            memory,
             RootPlatform(self),
-            features=_features(config),
+            features=rmm_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
+            attester=self._attester(memory),
         )
+        if self.stops is not None:
+            self.stops.power_up()
         self.monitor = Monitor(self)
         if self.gic is not None:
             self.gic.handoff()
@@ -125,6 +142,11 @@ class Machine:
                 self.pe.normal.set_x(number, [value])
             self.running = self.pe.normal
         self.secure = self._secure_service()
+
+    def _attester(self, memory: RmmMemory) -> Attester | None:
+        """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
+        rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -168,8 +190,17 @@ class Machine:
         return Gic(self.board, cpu.affinities, dist=0, redist=FRAME, list_registers=lrs, virtual_only=True), None
 
     def _line(self, intid: int) -> Line:
-        gic = self.gic
-        return unwired if gic is None else lambda level: gic.set_line(intid, level)
+        if self.gic is None:
+            return unwired
+        gic, others = self.gic, len(self.config.cpu.affinities) > 1
+
+        def drive(level: bool) -> None:
+            gic.set_line(intid, level)
+            if level and others and self.alone:  # it may be for a PE that waits
+                self.turn_end = self.board.insns
+                self.board.end_turn_at(self.turn_end)
+
+        return drive
 
     def _attach_devices(self) -> None:
         self.alarms = Alarms(lambda: self.board.insns, self.config.clock.rate)
@@ -194,6 +225,25 @@ class Machine:
         if label not in self._consoles:
             self._consoles[label] = Console(label, self._output)
         return self._consoles[label]
+
+    def terminal(self, label: str) -> Console:
+        """The console of a label, with standard input: raw when both are a terminal, else a line at a time.
+
+        While the machine runs only: `attached.stop` gives the terminal back.
+        """
+        console = self.console(label)
+        if os.isatty(0) and os.isatty(1):
+            self.interactive = True
+            console = self._consoles[label] = Console(label, self._flushed, raw=True)
+        if sys.stdin is not None:  # closed: the descriptor may be another file's by now
+            self.attached.endpoints.open(Keyboard(console))
+            self.paced = True
+        return console
+
+    def _flushed(self, text: str) -> None:
+        """A prompt has no end of line to wait for."""
+        self._output(text)
+        sys.stdout.flush()
 
     def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
         """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
@@ -230,30 +280,48 @@ class Machine:
             self.bound_turn()
 
     def begin_turn(self, pe: Pe) -> None:
-        """Gives a PE its quantum; alone it runs until Python wants to look at signals."""
+        """Gives a PE its quantum; where all others wait, it runs until the first of their timers."""
         self.pe = pe
         self.running = pe.core
-        self.begin_slice(alone=sum(other.on for other in self.pes) == 1)
+        self._look_around()
+        now, until = self.board.insns, NEVER
+        for other in self.pes:
+            if other is pe or not other.on:
+                continue
+            if not other.waiting or other.wakes(now):
+                self._begin(self.config.cpu.quantum, alone=False)
+                return
+            until = min(until, other.wake_at)
+        self._begin(min(self._slice(), until - now), alone=True)
 
     def begin_slice(self, *, alone: bool) -> None:
         """alone: no other context could run, so that one that waits takes time with it."""
+        self._look_around()
+        self._begin(self._slice() if alone else self.config.cpu.quantum, alone=alone)
+
+    def _look_around(self) -> None:
         self.poll()
         self.attached.poll()
         self.alarms.run_due()
-        slice_ = LIVE_SLICE if self.attached.endpoints.live else SLICE
+
+    def _slice(self) -> int:
+        return LIVE_SLICE if self.attached.endpoints.live else SLICE
+
+    def _begin(self, insns: int, *, alone: bool) -> None:
         self.alone = alone
-        self.turn_end = self.board.insns + (slice_ if alone else self.config.cpu.quantum)
+        self.turn_end = self.board.insns + insns
         self.board.end_turn_at(self.turn_end)
         self.bound_turn()
 
     def wait(self, core: Core) -> None:
         """What runs on the present PE waits for an interrupt."""
         self.pe.waiting = True
+        self.pe.waiter = core
         self.pe.wake_at = int(lib.cca_wake_at(core.handle))
 
     def secure_interrupt(self, core: Core) -> bool:
         """A Secure interrupt is signalled while `core` runs; whether that goes on at once."""
-        if self.secure is None or not self.secure.interrupt(self.pe):
+        if self.secure is None or not self.secure.interrupt(self.pe):  # nobody is there, or it has aborted
             raise End(
                 UNHANDLED, "a Secure interrupt is pending, and nobody in the Secure world waits for it", core=core
             )
@@ -295,6 +363,8 @@ class Machine:
 
     def add_core(self, core: Core) -> None:
         self._cores.append(core)
+        if self.stops is not None:
+            self.stops.attach(core)
 
     def remove_core(self, core: Core) -> None:
         self._cores.remove(core)
@@ -308,6 +378,11 @@ class Machine:
         for core in self._cores:
             core.trace(self.tracing)
 
+    def debug_stop(self, core: Core) -> None:
+        """A core has stopped for the debugger, and goes on when this returns."""
+        assert self.stops is not None
+        self.stops.reached(core)
+
     def drain_events(self, core: Core) -> None:
         """Hands what the plugin noted (exceptions, faults, unknown registers), and the exit, to the trace."""
         if self.tracer is not None:
@@ -318,9 +393,9 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
-            if self.tracing:
-                self._trace_access("unclaimed", core, None)
-            self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+            first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+            if first and self.tracing:
+                self._trace_access("unclaimed", core, None, self.unclaimed.touches[-1].describe(self.symbols))
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit
@@ -336,10 +411,10 @@ class Machine:
                 self._trace_access("mmio", core, value)
             lib.cca_mmio_done(core.handle, value)
 
-    def _trace_access(self, name: str, core: Core, value: int | None) -> None:
+    def _trace_access(self, name: str, core: Core, value: int | None, text: str | None = None) -> None:
         if self.tracer is not None:
             exit_ = core.exit
-            self.tracer.access(name, core, exit_.pa, exit_.size, bool(exit_.is_write), value)
+            self.tracer.access(name, core, exit_.pa, exit_.size, bool(exit_.is_write), value, text)
 
     def run(self) -> End:
         """Runs to the end and says which it was."""
@@ -392,9 +467,21 @@ class Machine:
             self.poll()
             endpoints.wait(INPUT_WAIT)
             return True
-        self.board.skip_to(at)
+        self.board.skip_to(self._paced(at) if self.paced and self.attached.endpoints.live else at)
         self.alarms.run_due()
         return True
+
+    def _paced(self, at: int) -> int:
+        """How far an idle machine gets on its way to the instruction count `at`, in wall time, before input comes."""
+        import time
+
+        rate, now = self.config.clock.rate, self.board.insns
+        start = time.monotonic() - self._overslept
+        self.poll()
+        self.attached.endpoints.wait(max(0.0, min((at - now) / rate - self._overslept, INPUT_WAIT)))
+        reached = min(at, now + int((time.monotonic() - start) * rate))
+        self._overslept = min(time.monotonic() - start - (reached - now) / rate, INPUT_WAIT)
+        return reached
 
     @property
     def cores(self) -> Sequence[Core]:
@@ -439,7 +526,8 @@ class _Power:
         """Nor does one stop in a WFI that is not CPU_OFF's."""
 
 
-def _features(config: MachineConfig) -> Features:
+def rmm_features(config: MachineConfig) -> Features:
+    """What the RMM of a machine offers to its hosts."""
     features = config.rmm.features
     return Features(
         s2sz=features.s2sz,

@@ -10,13 +10,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigError
-from machine.config.types import Behaviour, DenyCpuOn, Evict, Gicv3, IgnoreMmio, InjectSea, PartialRipas
+from machine.config.types import (
+    Behaviour,
+    DelayInterrupt,
+    DenyCpuOn,
+    DuplicateInterrupt,
+    Evict,
+    Gicv3,
+    IgnoreMmio,
+    InjectSea,
+    PartialRipas,
+)
 from rmm.abi.layout import Field, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from machine.config.images import RealmImage
+    from machine.config.images import Piece, RealmImage
     from machine.machine import Machine
 
 MAGIC = int.from_bytes(b"CCABHOST", "little")
@@ -40,12 +50,32 @@ REALM_INFO = Struct(
     Field("ipa_bits", 0x38, "u32", doc="IPA width; the upper half is unprotected"),
     Field("recs", 0x3C, "u32", doc="RECs to create"),
     Field("hash_algo", 0x40, "u32", doc="RMI_HASH_*"),
-    Field("flags", 0x44, "u32", doc="zero"),
+    Field("flags", 0x44, "u32", doc="CCAB_REALM_*"),
     Field("sve_bits", 0x48, "u32", doc="vector length to ask for, a multiple of 128; 0 for a realm without SVE"),
     Field("pmu_counters_plus1", 0x4C, "u32", doc="PMU event counters to ask for, plus 1; 0 for a realm without a PMU"),
+    Field("pieces_offset", 0x50, "u32", doc="bytes from this structure to what else is loaded (struct ccab_piece)"),
+    Field("num_pieces", 0x54, "u32"),
+    Field("dtb_ipa", 0x58, "u64", doc="IPA of a device tree, 0 for none"),
+    Field("kernel_ipa", 0x60, "u64", doc="IPA of the first instruction of the kernel, 0 for none"),
     Field("rpv", 0x80, "bytes", 64, doc="Realm Personalization Value"),
     Field("name", 0xC0, "bytes", NAME_SIZE, doc="padded with zeros, one at least"),
     doc="a realm that the host shall build",
+)
+
+REALM_FLAGS = {
+    "LINUX": (1 << 0, "entered as an arm64 Linux is: X0 = dtb_ipa, the other registers zero"),
+    "BARE": (1 << 1, "only what is loaded is RIPAS RAM before the realm runs"),
+}
+
+PIECE = Struct(
+    "CcabPiece",
+    "ccab_piece",
+    0x20,
+    Field("pa", 0x00, "u64", doc="a multiple of 4K"),
+    Field("ipa", 0x08, "u64", doc="a multiple of 4K, in the realm's RAM"),
+    Field("size", 0x10, "u64", doc="bytes, a multiple of 4K"),
+    Field("flags", 0x18, "u32", doc="of RMI_DATA_CREATE: RMI_MEASURE_CONTENT or none"),
+    doc="what is loaded into a realm besides its image",
 )
 
 HOST_INFO = Struct(
@@ -100,12 +130,17 @@ BEHAVIOURS = {
     "evict": (4, "at: page that is taken from the realm; argument: CCAB_EVICT_*"),
     "inject-sea": (5, "at: page whose accesses meet an external abort"),
     "ignore-mmio": (6, "at: page whose accesses are not answered"),
+    "delay-interrupt": (7, "at: INTID of a timer; argument: REC exits that its interrupt is held back"),
+    "duplicate-interrupt": (8, "at: INTID of a timer whose interrupt comes once more"),
 }
 
 EVICT = {
     "remap": (0, "an access supplies the page again"),
     "report": (1, "an access ends the realm"),
 }
+
+# INTIDs of a realm's timers (Arm BSA, "PPI assignments")
+TIMERS = {"virtual": 27, "physical": 30}
 
 # RSI_HOST_CALL immediates.  gprs[0] comes back as CCAB_HC_UNKNOWN for a number that the host does not know.
 HOST_CALLS = {
@@ -161,11 +196,16 @@ def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
     cpus = b"".join(affinity.to_bytes(8, "little") for affinity in config.cpu.affinities)
     behaviours = b"".join(_behaviour(one, realms) for one in config.host.behaviour)
     cpus_offset = HOST_INFO.size + len(realms) * REALM_INFO.size
+    pieces_offset = cpus_offset + len(cpus) + len(behaviours)
+    pieces, pieces_at = b"", []
+    for one in realms:
+        pieces_at.append(pieces_offset + len(pieces))
+        pieces += b"".join(_piece(piece) for piece in one.pieces)
     block = HOST_INFO.pack(
         {
             "magic": MAGIC,
             "version": VERSION,
-            "size": cpus_offset + len(cpus) + len(behaviours),
+            "size": pieces_offset + len(pieces),
             "num_realms": len(realms),
             "num_banks": len(banks),
             "console_pa": consoles.get("NS", 0),
@@ -187,8 +227,11 @@ def host_info(machine: Machine, realms: Sequence[RealmImage]) -> bytes:
             "bank_size": [bank.size for bank in banks] + [0] * (MAX_BANKS - len(banks)),
         }
     )
-    told = b"".join(_realm(one, consoles.get(f"realm {i}", 0)) for i, one in enumerate(realms))
-    return block + told + cpus + behaviours
+    told = b"".join(
+        _realm(one, consoles.get(f"realm {i}", 0), at - HOST_INFO.size - i * REALM_INFO.size)
+        for i, (one, at) in enumerate(zip(realms, pieces_at, strict=True))
+    )
+    return block + told + cpus + behaviours + pieces
 
 
 def _behaviour(behaviour: Behaviour, realms: Sequence[RealmImage]) -> bytes:
@@ -200,6 +243,10 @@ def _behaviour(behaviour: Behaviour, realms: Sequence[RealmImage]) -> bytes:
             at = ANYWHERE if behaviour.rec is None else behaviour.rec
         case Evict():
             at, argument = behaviour.ipa, EVICT[behaviour.then][0]
+        case DelayInterrupt():
+            at, argument = TIMERS.get(behaviour.timer, ANYWHERE), behaviour.exits
+        case DuplicateInterrupt():
+            at = TIMERS.get(behaviour.timer, ANYWHERE)
         case InjectSea() | IgnoreMmio():
             at = ANYWHERE if behaviour.ipa is None else behaviour.ipa
     names = [one.realm.name for one in realms]
@@ -215,8 +262,15 @@ def _behaviour(behaviour: Behaviour, realms: Sequence[RealmImage]) -> bytes:
     )
 
 
-def _realm(staged: RealmImage, console_pa: int) -> bytes:
-    realm = staged.realm
+def _piece(piece: Piece) -> bytes:
+    return PIECE.pack({"pa": piece.stage, "ipa": piece.ipa, "size": piece.size, "flags": int(piece.measured)})
+
+
+def _realm(staged: RealmImage, console_pa: int, pieces_offset: int) -> bytes:
+    realm, linux = staged.realm, staged.linux
+    flags = 0
+    if linux is not None:
+        flags = REALM_FLAGS["BARE" if linux.by_loader else "LINUX"][0]
     return REALM_INFO.pack(
         {
             "image_pa": staged.stage,
@@ -229,8 +283,13 @@ def _realm(staged: RealmImage, console_pa: int) -> bytes:
             "ipa_bits": realm.ipa_bits,
             "recs": realm.recs,
             "hash_algo": ("sha256", "sha512").index(realm.hash),
+            "flags": flags,
             "sve_bits": realm.sve,
             "pmu_counters_plus1": 0 if realm.pmu is None else realm.pmu + 1,
+            "pieces_offset": pieces_offset,
+            "num_pieces": len(staged.pieces),
+            "dtb_ipa": 0 if linux is None else linux.dtb,
+            "kernel_ipa": 0 if linux is None else linux.kernel,
             "rpv": realm.rpv,
             "name": realm.name.encode()[: NAME_SIZE - 1],
         }
@@ -243,6 +302,9 @@ def _macro(name: str) -> str:
 
 def c_header() -> str:
     """The text of ccab.h."""
+    from machine.vmm.linux import layout
+    from machine.vmm.linux.initramfs import MARK
+
     lines = [
         "/* SPDX-License-Identifier: GPL-2.0-or-later */",
         "/* Generated from machine/payload_abi.py: what machine, host and payload agree on (docs/payload.md). */",
@@ -257,8 +319,23 @@ def c_header() -> str:
         f"#define CCAB_MAX_REALMS {MAX_REALMS}",
         f"#define CCAB_UART_IPA {UART_IPA:#x}ULL",
         "",
+        f"#define CCAB_LINUX_UART_IPA {layout.UART.base:#x}ULL",
+        f"#define CCAB_LINUX_UART_INTID {layout.UART.interrupt}",
+        f"#define CCAB_LINUX_GICD_IPA {layout.GICD.base:#x}ULL",
+        f"#define CCAB_LINUX_GICR_IPA {layout.redistributors(1)[0]:#x}ULL",
+        f'#define CCAB_LINUX_EXIT "{MARK.decode()}exit " /* what init says before the status of its script */',
+        "",
         f"/* {REALM_INFO.doc} */",
         REALM_INFO.c_text(),
+        *(f"#define CCAB_REALM_{name} {bit:#x} /* {doc} */" for name, (bit, doc) in REALM_FLAGS.items()),
+        "",
+        f"/* {PIECE.doc} */",
+        PIECE.c_text(),
+        "static inline const struct ccab_piece *ccab_pieces(const struct ccab_realm_info *realm)",
+        "{",
+        "    return (const struct ccab_piece *)((uintptr_t)realm + realm->pieces_offset);",
+        "}",
+        "",
         f"/* {HOST_INFO.doc} */",
         HOST_INFO.c_text(),
         "static inline const struct ccab_realm_info *ccab_realm(const struct ccab_host_info *info, uint32_t index)",

@@ -6,6 +6,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bridge.plugin import lib
+
 if TYPE_CHECKING:
     from bridge.core import Core
     from rmm.frame import Frame
@@ -25,10 +27,10 @@ class Pe:
 
     entry: the REC_ENTER in progress while a REC runs here.  waiting: in WFI, or suspended, until an interrupt or
     the instruction count wake_at, when a timer of what runs here changes.  kicked: the host wants
-    the REC that runs here to leave, as a physical interrupt would make it.
+    the REC that runs here to leave, as a physical interrupt would make it.  waiter: the context that waits.
     """
 
-    __slots__ = ("core", "entry", "index", "kicked", "mode", "mpidr", "resume_at", "waiting", "wake_at")
+    __slots__ = ("core", "entry", "index", "kicked", "mode", "mpidr", "resume_at", "waiter", "waiting", "wake_at")
 
     def __init__(self, index: int, mpidr: int) -> None:
         self.index = index
@@ -37,6 +39,7 @@ class Pe:
         self.core: Core | None = None
         self.entry: Frame | None = None
         self.waiting = self.kicked = False
+        self.waiter: Core | None = None
         self.wake_at = 0
         # PSCI CPU_SUSPEND to power-down: (entry point, context id) for the wake-up
         self.resume_at: tuple[int, int] | None = None
@@ -44,6 +47,11 @@ class Pe:
     @property
     def on(self) -> bool:
         return self.mode is not Mode.OFF
+
+    def wakes(self, now: int) -> bool:
+        """While it waits: whether what it waits for is there, an interrupt or the edge of a timer."""
+        assert self.waiter is not None
+        return self.wake_at <= now or bool(lib.cca_irq_lines(self.waiter.handle))
 
     @property
     def normal(self) -> Core:

@@ -25,8 +25,16 @@ def report(machine: Machine, end: End) -> Iterator[str]:
     """Lines for a person: world, EL, PC with symbol, syndrome, addresses and their state, the last calls."""
     yield f"ccabridge: stopped: {end.reason}"
     core = end.core
-    if core is not None:
+    exits = [*machine.last_exits()]
+    # The Python VMM has no core: what it could not answer is what one of its vCPUs does.
+    cores = [core] if core is not None else [other for other in machine.cores if exits]
+    for core in cores:
         yield from _where(machine, core)
+    yield from machine.unclaimed.report(machine.symbols)
+    if exits:
+        yield "  last exits:"
+        for text in exits:
+            yield f"    {text}"
     if machine.calls.ring:
         yield "  last calls:"
         for record in machine.calls.ring:
@@ -107,5 +115,9 @@ def as_dict(machine: Machine, end: End) -> dict[str, Any]:
             "esr": f"{esr:#x}",
             "far": f"{far:#x}",
         }
+    out["unclaimed"] = [touch.describe(machine.symbols) for touch in machine.unclaimed.touches]
+    exits = [*machine.last_exits()]
+    if exits:
+        out["last_exits"] = exits
     out["last_calls"] = [describe(record)[1] for record in machine.calls.ring]
     return out

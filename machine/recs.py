@@ -88,6 +88,11 @@ class RecCore:
                 raise End(UNHANDLED, f"{self.name} cannot run: {error}", core=self.machine.running) from None
         return self._core
 
+    @property
+    def present(self) -> Core | None:
+        """The core, if it has one already."""
+        return self._core
+
     def _create(self) -> Core:
         init, machine = self.init, self.machine
         core = Core(
@@ -106,7 +111,7 @@ class RecCore:
             irq_exits=True,
             pmu=init.pmu_counters,
             pmu_trapped=machine.config.cpu.features.pmu,
-            tcg_megabytes=32,
+            tcg_megabytes=64,
         )
         machine.present_ids(core, realm=init)
         core.set_sysreg(SCTLR_EL1, SCTLR_RESET)
@@ -163,6 +168,8 @@ class RecCore:
                 if reason == SMC:
                     return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
                 if reason == Reason.S2_FAULT:
+                    if machine.stops is not None:
+                        machine.stops.stage2_fault(core)
                     kind = ExitKind.INSTRUCTION_ABORT if exit_.esr >> 26 & 0x3F == 0x20 else ExitKind.DATA_ABORT
                     return RecExit(kind, exit_.pc, exit_.el, exit_.esr, exit_.far, exit_.hpfar, exit_.value)
                 known = _KINDS.get(reason)
@@ -172,6 +179,8 @@ class RecCore:
                     return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
                 if reason == Reason.MMIO:
                     machine.mmio(core)
+                elif reason == Reason.DEBUG:
+                    machine.debug_stop(core)
                 elif reason == Reason.SLICE:
                     return None
                 elif reason == Reason.WFI:
@@ -226,7 +235,8 @@ class RecCore:
         return self.init.pmu_counters is not None and bool(lib.cca_pmu_overflow(self.core.handle))
 
     def irq_pending(self) -> bool:
-        return False
+        """Of the GIC's; list registers do not count."""
+        return self.machine.pe.kicked or bool(lib.cca_irq_lines(self.core.handle) & 1)
 
 
 def stop_of(core: Core, reason: int) -> End:

@@ -17,7 +17,6 @@ from machine.pe import Mode, Pe
 from machine.recs import stop_of
 
 if TYPE_CHECKING:
-    from bridge.core import Core
     from machine.machine import Machine
 
 SMC = int(Reason.SMC)
@@ -29,7 +28,7 @@ def run_machine(machine: Machine) -> None:
     while True:
         idle = True
         for pe in pes:
-            if pe.mode is Mode.OFF or (pe.waiting and not _wakes(machine, pe)):
+            if pe.mode is Mode.OFF or (pe.waiting and not pe.wakes(machine.board.insns)):
                 continue
             idle = False
             machine.begin_turn(pe)
@@ -39,27 +38,12 @@ def run_machine(machine: Machine) -> None:
             raise _stuck(machine)
 
 
-def _context(machine: Machine, pe: Pe) -> Core:
-    """What runs on a PE that is on."""
-    if pe.entry is not None:
-        core: Core = pe.entry.vcpu.context.core  # type: ignore[attr-defined]
-        return core
-    if pe.mode is Mode.SECURE and machine.secure is not None:
-        return machine.secure.core
-    return pe.normal
-
-
-def _wakes(machine: Machine, pe: Pe) -> bool:
-    """Whether what a waiting PE waits for is there: an interrupt, or the edge of a timer."""
-    return pe.wake_at <= machine.board.insns or bool(lib.cca_irq_lines(_context(machine, pe).handle))
-
-
 def _stuck(machine: Machine) -> End:
     waiting = [pe for pe in machine.pes if pe.on]
     if not waiting:
         return End(STUCK, "every PE is off")
     pe = waiting[0]
-    where, core = f"the {pe.mode.value.capitalize()}" if pe.mode is not Mode.REC else "a realm", _context(machine, pe)
+    where, core = f"the {pe.mode.value.capitalize()}" if pe.mode is not Mode.REC else "a realm", pe.waiter
     if len(waiting) == 1:
         return End(STUCK, f"WFI in {where} and no interrupt can come", core=core)
     return End(STUCK, f"all {len(waiting)} PEs that are on wait, and no interrupt can come", core=core)
@@ -113,6 +97,8 @@ def _run_normal(machine: Machine, pe: Pe) -> None:
         match reason:
             case Reason.MMIO:
                 machine.mmio(core)
+            case Reason.DEBUG:
+                machine.debug_stop(core)
             case Reason.SLICE:
                 return
             case Reason.SEMIHOST:

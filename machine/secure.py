@@ -13,6 +13,7 @@ from bridge.memory import GRANULE_SIZE, BusError
 from bridge.pas import GPI, PAS
 from bridge.plugin import ffi, lib
 from machine.end import MODEL_BUG, STUCK, End
+from machine.ffa.partition import State
 from machine.ffa.world import Enter, Leave, Registers, Reply, SecureWorld
 from machine.pe import Mode, Pe
 from machine.recs import let_sve, stop_of
@@ -92,6 +93,7 @@ class SecureService:
         self._machine = machine
         self.world = SecureWorld(uuid, SecureRoot(machine), machine.calls)
         self.core = secure_core(machine, entry)
+        self._held: set[int] = set()  # PEs whose Secure interrupts wait for the service
 
     def boot(self) -> None:
         """The service initialises, before the Normal world runs."""
@@ -112,12 +114,24 @@ class SecureService:
         return outcome.regs if isinstance(outcome, Reply) else self._enter(pe, outcome)
 
     def interrupt(self, pe: Pe) -> bool:
-        """A Secure interrupt while a PE is in the Normal world; False where the service does not wait for one."""
+        """A Secure interrupt while a PE is in the Normal world; False where nobody will ever take it.
+
+        A service that is blocked, preempted or runs on another PE takes it later: until then it is held back.
+        """
         outcome = self.world.interrupt(pe.index)
-        if outcome is None:
+        if outcome is not None:
+            self._enter(pe, outcome)
+        elif self.world.partition.state is State.ABORTED:
             return False
-        self._enter(pe, outcome)
+        else:
+            self._hold(pe, True)
         return True
+
+    def _hold(self, pe: Pe, on: bool) -> None:
+        gic = self._machine.gic
+        if gic is not None and on is not (pe.index in self._held):
+            gic.hold_secure(pe.index, on)
+            self._held ^= {pe.index}
 
     def _enter(self, pe: Pe, outcome: Enter) -> Registers:
         core = self.core
@@ -126,6 +140,7 @@ class SecureService:
         lib.cca_set_pe(core.handle, pe.index)
         lib.cca_set_fiq_to_el1(core.handle, False)
         pe.mode = Mode.SECURE
+        self._hold(pe, False)
         return self.resume(pe)
 
     def resume(self, pe: Pe) -> Registers:
@@ -134,6 +149,9 @@ class SecureService:
         if left is None:
             return ()
         pe.mode = Mode.NORMAL
+        if self._held and self.world.partition.state is State.WAITING:
+            for other in self._machine.pes:
+                self._hold(other, False)
         return left.regs
 
     def _run(self) -> Leave | None:
@@ -154,6 +172,8 @@ class SecureService:
                         core.set_x(0, outcome.regs)
                     case Reason.MMIO:
                         machine.mmio(core)
+                    case Reason.DEBUG:
+                        machine.debug_stop(core)
                     case Reason.SLICE:
                         return None
                     case Reason.WFI:

@@ -157,12 +157,16 @@ class Tracer:
             fields = {"register": sysreg_name(encoding), "write": int(not esr & 1), "undefined": 0, "el": exit_.el}
             self._of_core("sysreg", core, self._machine.board.insns, fields, exit_.pc)
 
-    def access(self, name: str, core: Core, pa: int, size: int, write: bool, value: int | None) -> None:
+    def access(
+        self, name: str, core: Core, pa: int, size: int, write: bool, value: int | None, text: str | None = None
+    ) -> None:
         """A core's access to a device, or to where there is none."""
         if name in self.selected:
             fields: dict[str, Any] = {"pa": pa, "size": size, "write": int(write)}
             if value is not None:
                 fields["value"] = value
+            if text is not None:
+                fields["text"] = text
             self._of_core(name, core, self._machine.board.insns, fields, core.pc)
 
     def _plugin_event(self, core: Core, event: tuple[int, int, int, int, int, int]) -> None:
@@ -184,7 +188,8 @@ class Tracer:
     def _of_core(self, name: str, core: Core, insns: int, fields: dict[str, Any], pc: int | None) -> None:
         machine = self._machine
         symbol = None if pc is None else machine.symbols.symbolise(core, pc)
-        fields["text"] = f"{core.name} EL{fields['el']} at {symbol}" if "el" in fields else f"{core.name} at {symbol}"
+        el = f" EL{fields['el']}" if "el" in fields else ""
+        fields.setdefault("text", f"{core.name}{el} at {symbol}")
         index = realm = None
         if core.pas is PAS.REALM:
             rec = next(

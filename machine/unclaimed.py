@@ -56,6 +56,7 @@ class Unclaimed:
         if not self.touches:
             return
         many = f", the first in each of {len(self.touches)} pages" if self.count > len(self.touches) else ""
-        yield f"  {self.count:,} accesses to addresses where the board has nothing{many}:"
+        what = "1 access to an address" if self.count == 1 else f"{self.count:,} accesses to addresses"
+        yield f"  {what} where the board has nothing{many}:"
         for touch in self.touches:
             yield f"    {touch.describe(symbols)}"

@@ -87,6 +87,7 @@ class ScriptedRec:
         self.present_gic = Gic()
         self.overflow = False
         self.is_big_endian = False
+        self.irqs = 0  # how many looks for a pending interrupt find one
 
     def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
         self.entries.append((*self.x[:5], self.pc))
@@ -131,7 +132,9 @@ class ScriptedRec:
         return self.overflow
 
     def irq_pending(self) -> bool:
-        return False
+        found = self.irqs > 0
+        self.irqs -= found
+        return found
 
 
 class BarePlatform:

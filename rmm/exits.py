@@ -163,7 +163,11 @@ def data_abort(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit | None:
         return Exit(ExitReason.SYNC, esr=esr & NON_EMULATABLE_MASK, hpfar=hpfar)
     written = exit_.value & _access_mask(esr) if esr & _WNR else 0
     return Exit(
-        ExitReason.SYNC, esr=esr & EMULATABLE_MASK, far=exit_.far & _FAR_MASK, hpfar=hpfar, gprs=register_bytes(written)
+        ExitReason.SYNC,
+        esr=esr & EMULATABLE_MASK,
+        far=exit_.far & _FAR_MASK,
+        hpfar=hpfar,
+        gprs=written.to_bytes(8, "little"),
     )
 
 

@@ -34,6 +34,7 @@ class Frame:
     rmm: Rmm
     x: Sequence[int]  # X0..X7 (RMI) or X0..X17 (RSI, PSCI)
     late: str | None = None  # the late condition that an effect has met
+    exit: Exit | None = None  # how the REC leaves although a condition answers its call
     finish: Callable[[Frame, tuple[int, ...] | None], Result]  # of a preempted REC_ENTER
 
     # inputs
@@ -85,6 +86,7 @@ class Frame:
     folded: int
     lower: int
     higher: int
+    len: int
 
 
 Check = Callable[[Frame], Any]
@@ -208,6 +210,12 @@ def bind_realm(
             inputs.append((value.name, at))
         at += value.count
     given = {c.name: [v.name if v.name in c.gives else None for v in decl.outputs] for c in decl.conditions if c.gives}
+    late = {c.name: c for c in decl.conditions if c.late}
+
+    def answer(f: Frame, condition: Condition) -> tuple[int, ...]:
+        assert condition.status is not None
+        values = tuple(0 if name is None else getattr(f, name) for name in given.get(condition.name, ()))
+        return (condition.status & MASK64, *values, 0, 0, 0)[: max(4, 1 + len(values))]
 
     def call(rec: Rec, x: Sequence[int]) -> Exit | None:
         f = Frame()
@@ -226,13 +234,15 @@ def bind_realm(
                 if condition.status is None:
                     out = abort(f)
                 else:
-                    names = given.get(failed, ())
-                    values = tuple(0 if name is None else getattr(f, name) for name in names)
-                    result = (condition.status & MASK64, *values, 0, 0, 0)[: max(4, 1 + len(values))]
+                    result = answer(f, condition)
+                    out = f.exit
                 break
         else:
             out = effect(f)
-            if out is None:
+            if f.late in late:
+                failed = f.late
+                result = answer(f, late[failed])
+            elif out is None:
                 result = (0, 0, 0, 0)
             elif isinstance(out, tuple):
                 result = ((0, *out) if decl.status else out) + (0,) * (3 - len(out) if decl.status else 4 - len(out))

@@ -228,3 +228,51 @@ class Platform(Protocol):
 
     def create_rec(self, init: RecInit) -> RecContext: ...
     def destroy_rec(self, rec: RecContext) -> None: ...
+
+
+class Attester(Protocol):
+    """What makes attestation tokens (§10).  max_size: bytes of the largest token that it hands out."""
+
+    max_size: int
+
+    def ready(self) -> bool:
+        """Key and platform token are there; they are fetched from the Root world when they are first asked for."""
+        ...
+
+    def claims(self, challenge: bytes, rpv: bytes, algorithm: int, rim: bytes, rems: Sequence[bytes]) -> bytes:
+        """The realm token's payload.  challenge, rpv: 64 bytes.  algorithm: RmiHashAlgorithm of rim and the 4 rems."""
+        ...
+
+    def sign(self, claims: bytes) -> bytes | None:
+        """The realm token; None when it cannot be signed."""
+        ...
+
+    def token(self, realm: bytes) -> bytes | None:
+        """The CCA token around a realm token; None when it is larger than max_size."""
+        ...
+
+
+class Signer(Protocol):
+    """ES384 on raw P-384 scalars of 48 bytes."""
+
+    def public(self, key: bytes) -> tuple[bytes, bytes]:
+        """(x, y), 48 bytes each; ValueError for what is no key."""
+        ...
+
+    def sign(self, key: bytes, message: bytes) -> bytes:
+        """r and s, 48 bytes each."""
+        ...
+
+
+class AttestationRoot(Protocol):
+    """RMM_ATTEST_* of the RMM-EL3 interface (§13.1).  shared_buffer: PA of the 4 KiB that both worlds reach."""
+
+    shared_buffer: int
+
+    def get_realm_key(self, buf: int, size: int, curve: int) -> tuple[int, int]:
+        """(EL3 status, bytes of the key now at `buf`)."""
+        ...
+
+    def get_plat_token(self, buf: int, size: int, challenge_size: int) -> tuple[int, int, int]:
+        """(EL3 status, bytes of the token now at `buf`, bytes still to come)."""
+        ...

@@ -18,7 +18,8 @@ from rmm.realm import FLAG_PMU, FLAG_SVE, RD_CHECKS, Realm, host_granule, not_ne
 
 if TYPE_CHECKING:
     from rmm.abi.call import Call
-    from rmm.protocols import RecContext
+    from rmm.protocols import Gic, RecContext
+    from rmm.token import Token
 
 FLAG_RUNNABLE = REC_CREATE_FLAGS.by_name["RUNNABLE"].mask
 MPIDR_RES1 = 1 << 31
@@ -74,12 +75,15 @@ class Rec:
 
     ripas_base, ripas_top: the region of a RIPAS change asked for (top 0: none); ripas_addr: how far SET_RIPAS got.
     host_call: IPA of the structure of a pending host call.  timers: (CNTV, CNTP) asserted at the last exit.
+    token: the attestation token in the making.
+    gic_exit: the virtual interface of an exit, and how RmiRecExit shows it.
     """
 
     __slots__ = (
         "aux",
         "change_destroyed",
         "context",
+        "gic_exit",
         "host_call",
         "index",
         "last",
@@ -93,6 +97,7 @@ class Rec:
         "runnable",
         "running",
         "timers",
+        "token",
     )
 
     def __init__(
@@ -114,6 +119,8 @@ class Rec:
         self.change_destroyed = False
         self.last: LastExit | None = None
         self.timers = (False, False)
+        self.token: Token | None = None
+        self.gic_exit: tuple[Gic | None, bytes] = (None, b"")
 
     @property
     def rd(self) -> int:

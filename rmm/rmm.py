@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rmm.exits import Exit
     from rmm.inspect import Step
     from rmm.observer import Observer
-    from rmm.protocols import Memory, Platform
+    from rmm.protocols import Attester, Memory, Platform
     from rmm.realm import Realm
     from rmm.rec import Rec
 
@@ -60,6 +60,7 @@ class Rmm:
     """One RMM, fresh from boot: every granule of `dram` is UNDELEGATED, there are no realms.
 
     dram: (base, size) in bytes of each bank of memory that can be delegated.  observer: told of every call.
+    attester: makes attestation tokens, which are refused without one.
     amend: replaces a call's declaration before it is bound (to test the tests).
     """
 
@@ -74,12 +75,14 @@ class Rmm:
         features: Features,
         dram: Sequence[tuple[int, int]],
         observer: Observer | None = None,
+        attester: Attester | None = None,
         amend: Callable[[Call], Call] | None = None,
     ) -> None:
         self.memory = memory
         self.platform = platform
         self.features = features
         self.observer = observer
+        self.attester = attester
         self.granules = granule.Granules(dram, observer)
         self.realm_at: dict[int, Realm] = {}
         self.rec_at: dict[int, Rec] = {}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from rmm import token
 from rmm.abi import rsi as abi
 from rmm.abi.structs import HOST_CALL, REALM_CONFIG
 from rmm.abi.values import ExitReason, Ripas
@@ -120,13 +121,6 @@ def _measurement_extend(f: Frame) -> None:
     rems[f.index - 1] = extend_rem(f.realm.hash, rems[f.index - 1], value[: f.size])
 
 
-# Attestation: there is no key, hence no token
-
-
-def _never(f: Frame) -> None:
-    raise AssertionError("a call whose last condition always holds has no effect")
-
-
 # Realm configuration
 
 
@@ -216,18 +210,8 @@ HANDLERS: tuple[tuple[Call, dict[str, Check], RsiEffect], ...] = (
         },
         _measurement_extend,
     ),
-    (abi.ATTESTATION_TOKEN_INIT, {"no_platform_key": lambda f: True}, _never),
-    (
-        abi.ATTESTATION_TOKEN_CONTINUE,
-        {
-            "addr_align": align("addr"),
-            "offset_bound": lambda f: f.offset >= GRANULE,
-            "size_bound": lambda f: f.offset + f.size > GRANULE,
-            "addr_bound": lambda f: f.addr >= f.realm.par_end,
-            "token_state": lambda f: True,
-        },
-        _never,
-    ),
+    (abi.ATTESTATION_TOKEN_INIT, token.INIT_CHECKS, token.init),
+    (abi.ATTESTATION_TOKEN_CONTINUE, {**_PAGE, **token.CONTINUE_CHECKS}, token.continue_),
     (abi.REALM_CONFIG, _PAGE, _realm_config),
     (abi.IPA_STATE_SET, {"ripas_valid": lambda f: f.ripas > Ripas.RAM, **_REGION}, _ipa_state_set),
     (abi.IPA_STATE_GET, _REGION, _ipa_state_get),

@@ -43,6 +43,7 @@ _flags = REC_ENTER.unpacker("flags")
 _gic = REC_ENTER.unpacker("gicv3_hcr", "gicv3_lrs")
 _ENTER_GPRS = slice(REC_ENTER.offset("gprs"), REC_ENTER.by_name["gprs"].end)
 _EXIT_GPRS = REC_EXIT.offset("gprs")
+_EXIT_GIC = slice(REC_EXIT.offset("gicv3_hcr"), REC_EXIT.by_name["gicv3_vmcr"].end)
 _EXIT = REC_ENTER.size  # the exit record's offset in the run structure
 _put_reason = REC_EXIT.packer("exit_reason")
 _put_syndrome = REC_EXIT.packer("esr", "far", "hpfar")
@@ -196,7 +197,12 @@ def record(rmm: Rmm, rec: Rec, exit_: Exit) -> bytes:
     if not exit_.bare:
         context = rec.context
         gic = context.gic()
-        _put_gic(data, gic.hcr & _HCR_EXIT, *gic.lrs, gic.misr, gic.vmcr)
+        shown, as_bytes = rec.gic_exit
+        if shown is not gic:
+            _put_gic(data, gic.hcr & _HCR_EXIT, *gic.lrs, gic.misr, gic.vmcr)
+            rec.gic_exit = gic, bytes(data[_EXIT_GIC])
+        else:
+            data[_EXIT_GIC] = as_bytes
         timers = context.timers()
         _put_timers(data, timers.cntp_ctl, timers.cntp_cval, timers.cntv_ctl, timers.cntv_cval)
         if context.pmu_overflow():

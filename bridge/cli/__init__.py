@@ -26,7 +26,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "new": "new",
         "sdk": "sdk",
         "conformance": "conformance",
+        "features": "features",
         "fetch-kernel": "fetch_kernel",
+        "token": "token",
+        "measure": "measure",
     }
 )
 MODEL_BUG = 70

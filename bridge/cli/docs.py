@@ -82,6 +82,7 @@ def _rows(parser: argparse.ArgumentParser) -> Iterator[str]:
 def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Positional arguments first, without --help."""
     actions = [a for a in parser._actions if not isinstance(a, argparse._HelpAction)]
+    actions = [a for a in actions if a.help != argparse.SUPPRESS]
     return sorted(actions, key=lambda action: bool(action.option_strings))
 
 

@@ -8,12 +8,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.progress import Progress
     from machine.config.loader import MachineConfig
     from machine.end import End
+    from machine.gdb import GdbFront
     from machine.machine import Machine
+    from machine.prompt import Prompt
 
-HELP = "boot a machine: a machine file, a shipped name, or an ELF to run as a realm"
+HELP = "boot a machine: a machine file, a shipped name, an ELF to run as a realm, or Linux as one"
 DEFAULT_MACHINE = "hello-realm"
 
 
@@ -23,7 +27,11 @@ def rewrite(argv: list[str]) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("machine", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload")
+    from bridge.cli import realm
+
+    parser.add_argument(
+        "machine", nargs="?", metavar="FILE|NAME|ELF", help="machine file, shipped name, or realm payload"
+    )
     parser.add_argument(
         "-s",
         "--set",
@@ -59,9 +67,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT,...",
         help="pc: the place of each call in its caller; delta: the granules that a call moves",
     )
+    parser.add_argument(
+        "--break",
+        dest="breaks",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="stop there, at a prompt where there is a terminal: rmi:GLOB, rsi:GLOB, status!=NAME, gpf, ipa:ADDR, "
+        "'pa:ADDR write', va:ADDR, granule:PA, insn:N, event:GLOB, [WORLD:]SYMBOL, [WORLD:]ADDR",
+    )
+    parser.add_argument("--gdb", metavar="[HOST:]PORT", help="let a GDB attach there (loopback; 0 picks a port)")
+    parser.add_argument("-S", dest="stopped", action="store_true", help="wait before the first instruction")
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON instead of the summary")
-    parser.add_argument("-v", "--verbose", action="store_true", help="wall time and progress, to standard error")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error"
+    )
+    realm.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -71,36 +93,58 @@ def main(args: argparse.Namespace) -> int:
 
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
+    address = None
+    if args.gdb is not None:
+        from bridge.gdb.server import parse_address
+
+        address = parse_address(args.gdb)
     config = _configure(args)
-    progress = Progress(verbose=args.verbose)
+    progress = Progress(verbose=args.verbose or bool(args.realm_debug))
 
     def write(line: str) -> None:
         progress.clear()
         sys.stdout.write(line)
 
     machine = Machine(config, write)
-    tracer = None
+    tracer = debugger = None
     if args.trace or args.trace_file or args.where or args.trace_format or args.trace_with:
         from machine.traces.start import start
 
         tracer = start(machine, args, write)
     try:
-        end = _run(machine, args.timeout, progress)
+        if address is not None or args.breaks or args.stopped:
+            debugger = _debugger(machine, args, address, write)
+        end = _run(machine, args.timeout, progress, debugger)
+        if debugger is not None:
+            debugger.ended(end)
         _report(machine, end, as_json=args.json)
+        if args.verbose:
+            for line in machine.unclaimed.report(machine.symbols):
+                progress.say(line.strip())
     finally:
         if tracer is not None:
             tracer.close()
+        if debugger is not None:
+            debugger.close()
         machine.close()
     return end.code
 
 
 def _configure(args: argparse.Namespace) -> MachineConfig:
+    from bridge.cli import realm as options_of_realms
     from bridge.errors import UserError
     from machine.config.loader import load
 
     extra: dict[str, Any] = {}
+    options = options_of_realms.layers(args)
     name = args.machine
+    if name is None:
+        if not args.realm:
+            raise UserError("run: the following arguments are required: FILE|NAME|ELF (see `ccabridge run --help`)")
+        name = options_of_realms.MACHINE
     if _is_elf(name):
+        if args.realm:
+            raise UserError(f"{name}: an ELF: without --realm it is run as a payload; a kernel is given with -k")
         realm = {"name": "payload", "image": _absolute(name)}
         extra["realms"] = [realm]
         name = DEFAULT_MACHINE
@@ -112,7 +156,7 @@ def _configure(args: argparse.Namespace) -> MachineConfig:
         extra.setdefault("load", {})[f"load{number}"] = entry
     if args.entry is not None:
         extra["boot"] = {"entry": args.entry}
-    config = load(name, args.set, extra=extra or None)
+    config = load(name, args.set, extra=extra or None, options=options)
     if not config.load and config.boot.host == "firmware":
         raise UserError(f"{name}: nothing is loaded: give the Normal world an image with --load FILE[@ADDR]")
     return config
@@ -132,7 +176,27 @@ def _is_elf(path: str) -> bool:
         return False
 
 
-def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
+def _debugger(
+    machine: Machine, args: argparse.Namespace, address: tuple[str, int] | None, write: Callable[[str], object]
+) -> GdbFront | Prompt:
+    debugger: GdbFront | Prompt
+    if address is not None:
+        from machine.gdb import GdbFront
+
+        debugger = GdbFront(
+            machine, address, wait=args.stopped, say=lambda line: print(line, file=sys.stderr, flush=True)
+        )
+    else:
+        from machine.prompt import terminal_prompt
+
+        debugger = terminal_prompt(machine, write)
+        debugger.stops.wait = args.stopped
+    for text in args.breaks:
+        debugger.stops.add(text)
+    return debugger
+
+
+def _run(machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None) -> End:
     import signal
 
     from machine.end import TIMEOUT, End
@@ -141,11 +205,25 @@ def _run(machine: Machine, timeout: float | None, progress: Progress) -> End:
         raise TimeoutError
 
     def beat() -> None:
+        if machine.interactive:
+            return
         name = machine.running.name if machine.running is not None else "the host"
         progress.update(f"ccabridge: {machine.board.insns / 1e6:,.0f} M instructions, {name}")
 
+    def loading(what: str, done: int, of: int) -> None:
+        progress.update(f"ccabridge: {what}: {done * 100 // max(of, 1)} % loaded and measured")
+
     if machine.config.console is None:  # else the terminal is the guest's
         machine.poll = beat
+        machine.progress = loading
+    if debugger is not None:
+        poll, look = machine.poll, debugger.poll
+
+        def both() -> None:
+            poll()
+            look()
+
+        machine.poll = both
     previous = signal.signal(signal.SIGALRM, expired) if timeout else None
     try:
         if timeout:

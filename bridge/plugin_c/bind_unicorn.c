@@ -5,6 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* setenv, sigsetjmp */
 
+#include "debug.h"
 #include "engine.h"
 
 #include <setjmp.h>
@@ -24,7 +25,11 @@ struct cca_engine {
     uint64_t stop_va, stop_pa;
     uc_hook stop_hook;
     bool stop_armed, stop_reached;
+    struct engine_point { uint64_t va; uc_hook hook; } points[CCA_DEBUG_POINTS];
+    unsigned npoints;
+    bool point_reached;
     bool dropping;
+    bool el1_only;         /* EL2 is not emulated */
     bool faulted;          /* the fill hook refused a translation since the last start */
     bool broken;           /* it aborted: its state is not to be trusted, nor freed */
 };
@@ -188,7 +193,7 @@ static uc_err find_syndrome(struct cca_engine *e)
     return err;
 }
 
-struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, char *errbuf, size_t errlen)
+struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, bool el2, char *errbuf, size_t errlen)
 {
     struct cca_engine *e = calloc(1, sizeof *e);
     uc_hook h;
@@ -199,6 +204,7 @@ struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, char *errbuf
         return NULL;
     }
     e->core = c;
+    e->el1_only = !el2;
     /* without it, asking for a register that the engine lacks prints a warning and claims success */
     setenv("UC_IGNORE_REG_BREAK", "1", 1);
     unsigned major, minor;
@@ -269,7 +275,7 @@ static void hook_stop_before(uc_engine *uc, uint64_t address, uint32_t size, voi
 /* Code hooks are built into the code that is translated while they exist, so that code goes before and after. */
 bool engine_stop_before(struct cca_engine *e, uint64_t va, uint64_t pa)
 {
-    engine_drop_code(e, pa);
+    engine_drop_code(e, pa, CCA_WHOLE_PAGE);
     e->stop_va = va;
     e->stop_pa = pa & ~0xFFFull;
     e->stop_reached = false;
@@ -283,6 +289,11 @@ bool engine_stopping(struct cca_engine *e)
     return e->stop_armed;
 }
 
+bool engine_stops_at(struct cca_engine *e, uint64_t va)
+{
+    return e->stop_armed && e->stop_va == va;
+}
+
 static void remove_stop(struct cca_engine *e)
 {
     e->stop_armed = false;
@@ -292,12 +303,55 @@ static void remove_stop(struct cca_engine *e)
     e->drop_pa = e->stop_pa;
     uc_hook_del(e->uc, e->stop_hook);
     e->dropping = false;
-    engine_drop_code(e, e->stop_pa);
+    engine_drop_code(e, e->stop_pa, CCA_WHOLE_PAGE);
+}
+
+static void hook_point(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct cca_engine *e = user;
+    (void)size;
+    if (!cca_on_point(e->core, address)) return;
+    e->point_reached = true;
+    uc_emu_stop(uc);
+}
+
+static void drop_point_code(struct cca_engine *e, uint64_t pa)
+{
+    if (pa == CCA_UNKNOWN_PA) engine_drop_all_code(e);
+    else engine_drop_code(e, pa, CCA_WHOLE_PAGE);
+}
+
+bool engine_add_point(struct cca_engine *e, uint64_t va, uint64_t pa)
+{
+    if (e->npoints == CCA_DEBUG_POINTS || e->broken) return false;
+    struct engine_point *p = &e->points[e->npoints];
+    p->va = va;
+    drop_point_code(e, pa);
+    if (uc_hook_add(e->uc, &p->hook, UC_HOOK_CODE, (void *)hook_point, e, va, va) != UC_ERR_OK) return false;
+    e->npoints++;
+    return true;
+}
+
+void engine_remove_point(struct cca_engine *e, uint64_t va, uint64_t pa)
+{
+    for (unsigned i = 0; i < e->npoints; i++) {
+        if (e->points[i].va != va) continue;
+        uc_ctl_flush_tlb(e->uc);
+        e->dropping = true; /* removing the hook looks the address up */
+        e->drop_va = va & ~0xFFFull;
+        e->drop_pa = pa == CCA_UNKNOWN_PA ? 0 : pa & ~0xFFFull;
+        uc_hook_del(e->uc, e->points[i].hook);
+        e->dropping = false;
+        uc_ctl_flush_tlb(e->uc);
+        drop_point_code(e, pa);
+        e->points[i] = e->points[--e->npoints];
+        return;
+    }
 }
 
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
 {
-    e->faulted = false;
+    e->faulted = e->point_reached = false;
     if (e->broken) return CCA_STOP_ABORTED;
     guard_aborts();
     if (sigsetjmp(abort_return, 0) != 0) {
@@ -312,6 +366,7 @@ enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error)
         remove_stop(e);
         if (err == UC_ERR_OK && e->stop_reached) return CCA_STOP_REACHED;
     }
+    if (err == UC_ERR_OK && e->point_reached) return CCA_STOP_POINT;
     if (err == UC_ERR_OK) return CCA_STOP_ASKED; /* or WFI: the core knows whether it asked */
     if (err == UC_ERR_EXCEPTION && e->faulted) return CCA_STOP_FAULT;
     *error = (int)err;
@@ -398,6 +453,11 @@ uint64_t engine_sp(struct cca_engine *e)
     return v;
 }
 
+void engine_set_sp(struct cca_engine *e, uint64_t sp)
+{
+    uc_reg_write(e->uc, UC_ARM64_REG_SP, &sp);
+}
+
 void engine_set_nzcv(struct cca_engine *e, uint32_t nzcv)
 {
     uc_reg_write(e->uc, UC_ARM64_REG_NZCV, &nzcv);
@@ -446,16 +506,29 @@ void engine_flush_all(struct cca_engine *e)
     uc_ctl_flush_tlb(e->uc);
 }
 
-void engine_drop_code(struct cca_engine *e, uint64_t pa)
+/* The engine's entry for the page of `va`, in the regimes of EL1 and EL0; all of them where EL2 is emulated too. */
+static void flush_page(struct cca_engine *e, uint64_t va)
+{
+    if (e->el1_only) engine_set_sysreg(e, CCA_SYSREG(1, 0, 8, 7, 3), va >> 12); /* TLBI VAAE1 */
+    else uc_ctl_flush_tlb(e->uc);
+}
+
+void engine_drop_code(struct cca_engine *e, uint64_t pa, uint64_t lines)
 {
     uint64_t page = pa & ~0xFFFull;
-    /* remove_cache takes a virtual address: make the page identity-mapped for the length of the call */
-    uc_ctl_flush_tlb(e->uc);
+    /* remove_cache takes a virtual address: make the page identity-mapped for the length of the calls */
+    flush_page(e, page);
     e->dropping = true;
     e->drop_va = e->drop_pa = page;
-    uc_ctl_remove_cache(e->uc, page, page + 4096);
+    for (unsigned first = 0; first < 64; first++) {
+        if (!((lines >> first) & 1)) continue;
+        unsigned end = first + 1;
+        while (end < 64 && ((lines >> end) & 1)) end++;
+        uc_ctl_remove_cache(e->uc, page + first * 64ull, page + end * 64ull);
+        first = end;
+    }
     e->dropping = false;
-    uc_ctl_flush_tlb(e->uc);
+    flush_page(e, page);
 }
 
 void engine_drop_all_code(struct cca_engine *e)

@@ -23,6 +23,7 @@ SOURCES = (
     "traps.c",
     "vhe.c",
     "watchpoints.c",
+    "debug.c",
     "time.c",
     "pmu.c",
     "maintenance.c",
@@ -65,8 +66,8 @@ def make_ffibuilder() -> FFI:
     unicorn = unicorn_directory()
     builder = FFI()
     builder.cdef(declarations())
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"]
-    link = ["-Wl,-rpath,$ORIGIN/../unicorn/lib"]
+    flags = ["-std=c11", "-O3", "-flto", "-Wall", "-Wextra", "-fvisibility=hidden"]
+    link = ["-O3", "-flto", "-Wl,-rpath,$ORIGIN/../unicorn/lib"]
     if os.environ.get("CCABRIDGE_WERROR"):
         flags.append("-Werror")
     sanitizers = os.environ.get("CCABRIDGE_SANITIZE")

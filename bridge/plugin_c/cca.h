@@ -33,7 +33,19 @@ enum cca_reason {
     CCA_EXIT_ABORTED = 18,    /* the engine gave up on an instruction: this core can only be read from now on */
     CCA_EXIT_FIQ = 19,        /* a Secure interrupt is for EL3: Group 0, or Secure Group 1 in another state */
     CCA_EXIT_IRQ = 20,        /* a Normal-world interrupt ends a realm's run, or wants EL3 while Secure code runs */
+    CCA_EXIT_DEBUG = 21,      /* the debugger's: debug says why, far at which address */
 };
+
+enum cca_debug_reason {
+    CCA_DEBUG_ASKED = 1,      /* cca_debug_break, before the first instruction of any context that runs */
+    CCA_DEBUG_BREAK = 2,
+    CCA_DEBUG_STEP = 4,
+    CCA_DEBUG_COUNT = 8,      /* cca_debug_at */
+    CCA_DEBUG_WATCH = 16,     /* the access at PC has not been made; far, pa, ipa, is_write */
+    CCA_DEBUG_GPF = 32,       /* a granule protection fault at pa, va far, has just been taken */
+};
+
+enum cca_watch_space { CCA_WATCH_VA = 0, CCA_WATCH_IPA = 1, CCA_WATCH_PA = 2 };
 
 enum cca_event_kind {
     CCA_EVENT_UNKNOWN_SYSREG = 1, /* a = encoding op0:op1:CRn:CRm:op2 (16 bits), b = 1 for a read */
@@ -62,6 +74,8 @@ struct cca_exit {
     uint32_t gpf;             /* the stage-2 exit is a granule protection fault */
     int32_t engine_error;
     uint32_t pas;             /* of an MMIO access */
+    uint32_t debug;           /* enum cca_debug_reason */
+    uint32_t watch;           /* the id of the watchpoint */
 };
 
 enum cca_pmu_offer {
@@ -126,6 +140,7 @@ void cca_set_x(cca_core *c, uint32_t first, uint32_t count, const uint64_t *valu
 uint64_t cca_get_pc(cca_core *c);
 void cca_set_pc(cca_core *c, uint64_t pc);
 uint64_t cca_get_sp(cca_core *c);
+void cca_set_sp(cca_core *c, uint64_t sp);
 uint32_t cca_get_pstate(cca_core *c);
 void cca_set_pstate(cca_core *c, uint32_t pstate);
 uint64_t cca_get_sysreg(cca_core *c, uint32_t encoding);
@@ -155,6 +170,8 @@ void cca_gic_handoff(cca_machine *m);
 /* A PE comes up as EL3 firmware leaves its CPU interface, or goes down (GICR_WAKER); -1: no such PE. */
 int cca_gic_power(cca_machine *m, uint32_t pe, int on);
 void cca_gic_reset(cca_machine *m);
+/* Secure interrupts of a PE stay pending and unsignalled, as a secure partition manager queues them; -1: no such PE. */
+int cca_gic_hold_secure(cca_machine *m, uint32_t pe, int on);
 /* A device's wire to an SPI; to a PPI of one PE. -1 where there is none such. */
 int cca_gic_set_line(cca_machine *m, uint32_t intid, int level);
 int cca_gic_set_ppi(cca_machine *m, uint32_t pe, uint32_t intid, int level);
@@ -182,6 +199,20 @@ void cca_pend_serror(cca_core *c, uint32_t iss);
 uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
 void cca_trace(cca_core *c, int on);
 uint64_t cca_core_insns(cca_core *c);
+
+/*
+ * A debugger's stops, by CCA_EXIT_DEBUG. cca_run then goes on as if there had been none: counts, deadlines and
+ * interrupts are those of a run without. None of these may be called while a context runs.
+ */
+int cca_debug_point(cca_core *c, uint64_t va, int on); /* -1: too many, or the engine refuses */
+void cca_debug_step(cca_core *c, int on);              /* one instruction, or to where an exception leads */
+/* Accesses (1 loads, 2 stores) of cores of the PASs in `worlds` (bits) to [first, last]; -1: too many. */
+int cca_debug_watch(cca_machine *m, uint32_t id, uint32_t space, uint64_t first, uint64_t last, uint32_t access,
+                    uint32_t worlds);
+void cca_debug_unwatch(cca_machine *m, uint32_t id);
+void cca_debug_at(cca_machine *m, uint64_t insns);     /* stop once at this count; UINT64_MAX: never */
+void cca_debug_break(cca_machine *m);                  /* whichever context runs next stops first */
+void cca_debug_gpf(cca_machine *m, int on);
 /* cffi: end */
 
 #endif

@@ -14,7 +14,7 @@ cca_machine *cca_machine_new(uint64_t cntfrq, uint64_t rate)
     if (m == NULL) return NULL;
     m->cntfrq = cntfrq;
     m->rate = rate;
-    m->limit = m->turn_end = CCA_NEVER;
+    m->limit = m->turn_end = m->debug.at = m->debug.near = CCA_NEVER;
     return m;
 }
 
@@ -98,6 +98,7 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
     c->m = m;
     c->cfg = *config;
     c->mmu_dirty = true;
+    c->known_generation = 1;
     c->rng = config->seed;
     c->loop_insns = CCA_NEVER;
     c->solo = true;
@@ -109,7 +110,7 @@ cca_core *cca_core_new(cca_machine *m, const struct cca_core_config *config)
         snprintf(c->error, sizeof c->error, "more than %d execution contexts", CCA_MAX_CORES);
         return c;
     }
-    c->e = engine_open(c, config->tcg_megabytes, c->error, sizeof c->error);
+    c->e = engine_open(c, config->tcg_megabytes, config->el == 2, c->error, sizeof c->error);
     if (c->e == NULL) return c;
     for (size_t i = 0; i < m->mem.nregions; i++) {
         const struct cca_region *r = &m->mem.regions[i];
@@ -162,9 +163,14 @@ const char *cca_core_error(cca_core *c)
 }
 
 /* What is not over at a deadline but must be looked at before each block. */
-bool cca_each_block(const struct cca_core *c)
+bool cca_due_each_block(const struct cca_core *c)
 {
     return c->polling || c->irq_stale || c->pmu.by_el || c->watch || !c->solo;
+}
+
+bool cca_each_block(const struct cca_core *c)
+{
+    return cca_due_each_block(c) || c->debug.step || c->debug.resume;
 }
 
 static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
@@ -176,25 +182,36 @@ static inline void count_block(cca_core *c, uint64_t pc, uint32_t bytes)
     c->own_insns += n;
 }
 
-/* WFE and YIELD end a block; while others want to run, they end the turn too. */
+/*
+ * WFE and YIELD end a block; while others want to run, they end the turn too. A block of another regime at the same PC
+ * may be taken for one that is known: then the turn goes on to its end.
+ */
 static bool gives_way(cca_core *c, uint64_t pc, uint32_t bytes)
 {
+    struct cca_plain *known = &c->goes_on[(pc >> 2) % CCA_PLAIN_BLOCKS];
     uint32_t insn;
-    return cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn) &&
-           (insn == INSN_WFE || insn == INSN_YIELD);
+    if (known->pc == pc && known->bytes == bytes && known->generation == c->plain_generation) return false;
+    if (!cca_read_insn(c, pc + bytes - 4, (int)((engine_pstate(c->e) >> 2) & 3), &insn)) return false;
+    if (insn == INSN_WFE || insn == INSN_YIELD) return true;
+    *known = (struct cca_plain){pc, bytes, c->plain_generation};
+    return false;
 }
 
 /* Apart, and called last, so that cca_on_block has no registers to save. */
 static __attribute__((noinline)) void look_closer(cca_core *c, uint64_t pc, uint32_t bytes)
 {
     if (c->pmu.by_el) cca_pmu_block(c);
-    if (cca_poll(c)) {
+    bool debugging = cca_debug_looks(c), stopping = c->ndrop || c->drop_all_pending;
+    enum cca_verdict verdict = debugging ? cca_debug_block(c, pc, bytes) : VERDICT_POLL;
+    if (verdict == VERDICT_RUN || (verdict == VERDICT_POLL && !stopping && cca_poll(c))) {
         if (c->watch && cca_watch_block(c, pc, bytes)) return;
         count_block(c, pc, bytes);
+        if (debugging) cca_debug_counted(c);
         if (!c->solo && gives_way(c, pc, bytes)) c->slice_end = c->due = c->m->insns;
+        if (c->m->debug.near < c->deadline) c->deadline = c->m->debug.near;
         return;
     }
-    c->block_insns = 0; /* stops before this block: it is not counted */
+    c->block_insns = 0; /* it stops before this block, which is not counted */
     c->stopped = true;
     engine_stop(c->e);
 }
@@ -243,11 +260,16 @@ int cca_run(cca_core *c, uint64_t slice)
     struct cca_exit *x = &c->exit;
     x->reason = c->looped ? CCA_EXIT_LOOP : CCA_EXIT_NONE;
     x->engine_error = 0;
-    c->slice_end = slice > CCA_NEVER - m->insns ? CCA_NEVER : m->insns + slice;
-    if (m->turn_end < c->slice_end) c->slice_end = m->turn_end;
+    if (!c->debug.held) c->slice_end = slice > CCA_NEVER - m->insns ? CCA_NEVER : m->insns + slice;
+    if (!c->debug.held && m->turn_end < c->slice_end) c->slice_end = m->turn_end;
+    c->debug.held = false;
     while (x->reason == CCA_EXIT_NONE) {
         int error = 0;
         if (c->flush_pending || c->ndrop || c->drop_all_pending) cca_apply_pending(c);
+        if (cca_debug_enter(c)) {
+            if (x->reason != CCA_EXIT_NONE) break;
+            goto run; /* it has been looked at before the debugger stopped it */
+        }
         if (m->gic || c->serror || c->vserror) {
             cca_irq_enter(c);
             cca_take_interrupts(c);
@@ -259,6 +281,7 @@ int cca_run(cca_core *c, uint64_t slice)
             if (x->reason != CCA_EXIT_NONE) break;
             cca_update_deadline(c);
         }
+    run:
         c->fault_pending = false;
         c->stopped = false;
         c->block_insns = 0;
@@ -266,6 +289,10 @@ int cca_run(cca_core *c, uint64_t slice)
         if (c->watchpoint_pass) {
             c->watchpoint_pass = false;
             c->flush_pending = true;
+        }
+        if (cca_debug_after(c, stop)) {
+            c->block_insns = 0;
+            continue;
         }
         switch (stop) {
         case CCA_STOP_FAULT:
@@ -327,11 +354,17 @@ uint64_t cca_get_pc(cca_core *c)
 void cca_set_pc(cca_core *c, uint64_t pc)
 {
     engine_set_pc(c->e, pc);
+    c->debug.resume = 0; /* not the block it was stopped in */
 }
 
 uint64_t cca_get_sp(cca_core *c)
 {
     return engine_sp(c->e);
+}
+
+void cca_set_sp(cca_core *c, uint64_t sp)
+{
+    engine_set_sp(c->e, sp);
 }
 
 uint32_t cca_get_pstate(cca_core *c)

@@ -3,15 +3,19 @@
 #ifndef CCA_CORE_H
 #define CCA_CORE_H
 
+#include "debug.h"
 #include "engine.h"
 #include "gic.h"
+
+#include <string.h>
 
 enum {
     CCA_MAX_CORES = 1024,
     CCA_PENDING_PAGES = 64,
     CCA_EVENTS = 256,
     CCA_FILTER_BITS = 1 << 16,
-    CCA_PLAIN_BLOCKS = 1024,
+    CCA_PLAIN_BLOCKS = 1 << 14,
+    CCA_KNOWN_PAGES = 1 << 12,
 };
 
 #define CCA_NEVER UINT64_MAX
@@ -32,6 +36,7 @@ struct cca_machine {
     size_t ncores;
     struct gic *gic;             /* NULL: none */
     struct cca_pe pes[GIC_MAX_PES];
+    struct cca_debug_machine debug;
 };
 
 /* Which physical pages a core may hold something of (translations or code); hashed, so it errs on yes. */
@@ -48,6 +53,17 @@ struct cca_span {
 struct cca_plain {
     uint64_t pc;
     uint32_t bytes, generation;
+};
+
+/*
+ * A page's translation, kept for when the engine's own TLB, which is small, has lost it; `prot` is all that the
+ * privilege level in `tag` may do there. Whatever flushes the engine's TLB takes these with it.
+ */
+struct cca_known {
+    uint64_t tag;                /* VA of the page, PSTATE.PAN << 2, exception level */
+    uint64_t pa;
+    uint32_t generation;
+    uint8_t prot;
 };
 
 /* An enabled one; addresses are without their tag. */
@@ -109,7 +125,9 @@ struct cca_core {
     bool sve_by_engine[4];       /* by level: the engine refuses SVE, which comes first */
     bool zen_el0;                /* CPTR_EL2.ZEN = 1 under E2H and TGE: EL0's SVE traps, EL2's does not */
     struct cca_plain plain[CCA_PLAIN_BLOCKS];
+    struct cca_plain goes_on[CCA_PLAIN_BLOCKS]; /* the same of blocks that do not end in WFE or YIELD */
     uint32_t plain_generation;
+    uint64_t plain_pages[16];    /* which pages blocks of this generation are in, hashed: it errs on yes */
     uint8_t found;               /* what cca_watch_block stopped for, 0: nothing */
     uint64_t stop_at;            /* while engine_stopping: where */
     uint64_t cnthctl;            /* CNTHCTL_EL2, while the engine is made to refuse an access */
@@ -136,11 +154,16 @@ struct cca_core {
     uint64_t id[128];            /* op0=3 op1=0 CRn=0: index CRm * 8 + op2 */
     uint64_t rng;
 
+    struct cca_known known[CCA_KNOWN_PAGES];
+    uint32_t known_generation;
     struct cca_filter tlb_pages, code_pages;
     struct cca_span large[2];    /* by half of the address space: where TLB entries are cut from larger pages */
     bool flush_pending, drop_all_pending;
-    uint64_t drop_pages[CCA_PENDING_PAGES];
+    uint64_t drop_pages[CCA_PENDING_PAGES], drop_lines[CCA_PENDING_PAGES]; /* which code is to go: see engine_drop_code */
     unsigned ndrop;
+
+    struct cca_debug debug;
+    bool fault_debug;            /* the fill hook refused the access for a debugger's watchpoint alone */
 
     bool trace;
     struct cca_event events[CCA_EVENTS];
@@ -156,7 +179,21 @@ struct cca_core {
 enum { INSN_WFE = 0xD503205F, INSN_YIELD = 0xD503203F };
 
 /* core.c */
-bool cca_each_block(const struct cca_core *c);
+bool cca_due_each_block(const struct cca_core *c);
+bool cca_each_block(const struct cca_core *c); /* ... or for the debugger */
+
+/* debug.c */
+enum cca_verdict { VERDICT_POLL, VERDICT_RUN, VERDICT_STOP };
+static inline bool cca_debug_looks(const struct cca_core *c)
+{
+    return c->debug.step || c->debug.resume || c->m->insns >= c->m->debug.near;
+}
+enum cca_verdict cca_debug_block(struct cca_core *c, uint64_t pc, uint32_t bytes);
+void cca_debug_counted(struct cca_core *c);           /* that block is going to run */
+bool cca_debug_enter(struct cca_core *c);             /* at the start of each stretch: whether to leave at once */
+bool cca_debug_after(struct cca_core *c, enum cca_stop stop); /* a stretch has ended; whether for the debugger alone */
+bool cca_debug_watched(struct cca_core *c, uint64_t va, const struct cca_xlate *x);
+bool cca_debug_fault(struct cca_core *c);
 
 /* time.c */
 uint64_t cca_now(struct cca_core *c);                 /* instructions, exact within the running block */
@@ -191,6 +228,7 @@ void cca_finish_mmio(struct cca_core *c, uint64_t value);
 void cca_leave(struct cca_core *c, enum cca_reason reason);
 void cca_event_add(struct cca_core *c, uint32_t kind, uint32_t el, uint64_t pc, uint64_t a, uint64_t b);
 bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn);
+bool cca_decode_at(struct cca_core *c, uint64_t pc, unsigned el, struct cca_ldst *d, uint32_t *insn);
 
 /* interrupt.c */
 bool cca_poll(struct cca_core *c);
@@ -212,7 +250,7 @@ void cca_apply_pending(struct cca_core *c);
 void cca_flush_siblings(struct cca_core *c);
 void cca_large_page(struct cca_core *c, uint64_t va, uint64_t size); /* an entry was cut from a page of this size */
 void cca_flush_large(struct cca_core *c, uint64_t va);               /* TLBI by address, which may be of such a page */
-void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa);
+void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa, uint64_t lines); /* lines: see engine_drop_code */
 void cca_drop_all_code_everywhere(struct cca_machine *m);
 
 /* vhe.c */
@@ -222,12 +260,28 @@ uint64_t cca_kept(struct cca_core *c, uint32_t encoding);                 /* and
 
 /* mmu.c */
 void cca_refresh_mmu(struct cca_core *c);
+void cca_forget_pages(struct cca_core *c);              /* all translations */
+void cca_forget_page(struct cca_core *c, uint64_t va);  /* of one page of 4 KiB, in all regimes */
+/* Only as a TLB hit: NULL where nothing is known of the page, or it may not be accessed so. */
+const struct cca_known *cca_known_page(struct cca_core *c, uint64_t va, int el, enum cca_access access);
 
 /* What was read of the code at an address need not be there any more. */
 static inline void cca_forget_code(struct cca_core *c)
 {
     c->fetch_page = NULL;
     c->plain_generation++;
+    memset(c->plain_pages, 0, sizeof c->plain_pages);
+}
+
+static inline void cca_plain_add(struct cca_core *c, uint64_t pc)
+{
+    c->plain_pages[(pc >> 18) % 16] |= 1ull << ((pc >> 12) % 64);
+}
+
+static inline void cca_forget_code_of(struct cca_core *c, uint64_t va)
+{
+    bool plain = (c->plain_pages[(va >> 18) % 16] >> ((va >> 12) % 64)) & 1;
+    if (plain || (c->fetch_page && c->fetch_va == (va & ~0xFFFull))) cca_forget_code(c);
 }
 
 #endif

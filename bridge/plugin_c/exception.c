@@ -58,8 +58,14 @@ bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn)
     if (c->fetch_page == NULL || c->fetch_va != (va & ~0xFFFull) || c->fetch_el != el) {
         struct cca_xlate x;
         struct cca_fault f;
-        if (!cca_translate(&c->m->mem, &c->mmu, va & ~0xFFFull, CCA_FETCH, el, false, CCA_AT_NO_UPDATE, &x, &f))
-            return false;
+        const struct cca_known *known = cca_known_page(c, va, el, CCA_FETCH);
+        if (known) {
+            x.pa = known->pa;
+        } else {
+            if (!cca_translate(&c->m->mem, &c->mmu, va & ~0xFFFull, CCA_FETCH, el, false, CCA_AT_NO_UPDATE, &x, &f))
+                return false;
+            if (x.page > 4096) cca_large_page(c, va, x.page); /* what is read here outlives the call */
+        }
         uint8_t *host = cca_ram(&c->m->mem, x.pa, 4096);
         if (host == NULL) return false;
         c->fetch_page = host;
@@ -95,7 +101,7 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
         c->loop_insns = c->m->insns;
         c->loop_count = 0;
     }
-    if (c->watchpoint_pass) { /* it is for one access, which this exception is instead of */
+    if (c->watchpoint_pass || c->debug.passing) { /* it is for one access, which this exception is instead of */
         c->stopped = true;
         engine_stop(c->e);
     }
@@ -117,7 +123,7 @@ void cca_take_undef(struct cca_core *c, uint64_t pc)
     cca_take(c, cca_own_target(c, current_el(c)), pc, ESR_IL, false, 0);
 }
 
-static bool decode_at(struct cca_core *c, uint64_t pc, unsigned el, struct cca_ldst *d, uint32_t *insn)
+bool cca_decode_at(struct cca_core *c, uint64_t pc, unsigned el, struct cca_ldst *d, uint32_t *insn)
 {
     uint64_t x[32];
     memset(d, 0, sizeof *d);
@@ -226,8 +232,9 @@ void cca_handle_fault(struct cca_core *c)
     bool decoded = false;
     const struct cca_fault *f = &c->fault;
 
+    if (c->fault_debug && cca_debug_fault(c)) return;
     cca_give_back(c, pc);
-    if (c->fault_access != CCA_FETCH) decoded = decode_at(c, pc, el, &d, &insn);
+    if (c->fault_access != CCA_FETCH) decoded = cca_decode_at(c, pc, el, &d, &insn);
     else memset(&d, 0, sizeof d);
     uint64_t far = fault_address(c, &d, decoded, pc);
 
@@ -278,6 +285,11 @@ void cca_handle_fault(struct cca_core *c)
     if (c->fault_access != CCA_FETCH) esr |= (uint64_t)write << 6;
     if (f->kind == CCA_FAULT_GPF) {
         cca_event_add(c, CCA_EVENT_GPF, el, pc, f->pa, far);
+        if (c->m->debug.gpf) {
+            c->m->debug.pending = CCA_DEBUG_GPF;
+            c->exit.pa = f->pa;
+            c->exit.far = far;
+        }
         if (target == 2 && el < 2) {
             esr |= (uint64_t)f->s1ptw << 7;
             engine_set_sysreg(c->e, HPFAR_EL2, (f->ipa >> 12) << 4);
@@ -441,7 +453,7 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
             cca_take(c, cca_debug_target(c, el), pc, syndrome, true, address);
             break;
         }
-        bool decoded = decode_at(c, pc, el, &d, &insn);
+        bool decoded = cca_decode_at(c, pc, el, &d, &insn);
         uint64_t esr = (el == 0 ? EC(0x24) : EC(0x25)) | ESR_IL | FSC_ALIGNMENT;
         if (decoded && d.write && !d.atomic) esr |= 1u << 6;
         cca_take(c, cca_own_target(c, el), pc, esr, true, decoded && d.addr_known ? d.addr : 0);

@@ -142,7 +142,7 @@ unsigned gic_best(struct gic *g, unsigned pe)
 {
     struct gic_pe *p = &g->pe[pe];
     if (!p->stale) return p->best;
-    unsigned groups = g->enable & g->cpu[pe].enable;
+    unsigned groups = g->enable & g->cpu[pe].enable & ~(unsigned)p->held;
     p->stale = 0;
     p->best = GIC_NONE;
     p->best_priority = GIC_IDLE;

@@ -76,6 +76,7 @@ struct gic_pe {
     uint8_t priority[32];
     uint64_t affinity;    /* Aff3 at [39:32], Aff2..Aff0 at [23:0], as in MPIDR_EL1 */
     uint8_t asleep;       /* GICR_WAKER.ProcessorSleep */
+    uint8_t held;         /* groups that the root firmware keeps back; one bit per group */
     uint8_t stale;        /* what follows must be found anew */
     uint8_t best_group;
     uint16_t best, best_priority;

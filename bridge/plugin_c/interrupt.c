@@ -248,6 +248,20 @@ static uint64_t isr(struct cca_core *c, unsigned el)
            (seen & LINE_SERROR ? 1u << 8 : 0);
 }
 
+/* Another PE has something to do: it gets its turn. */
+static void end_turn(struct cca_core *c)
+{
+    c->slice_end = c->due = c->m->insns;
+}
+
+static bool others_signalled(struct cca_core *c)
+{
+    struct gic *g = c->m->gic;
+    for (unsigned i = 0; i < g->config.npes; i++)
+        if (i != c->cfg.pe && gic_signalled(g, i)) return true;
+    return false;
+}
+
 bool cca_gic_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool read, uint64_t value, uint64_t *out)
 {
     struct gic *g = c->m->gic;
@@ -272,7 +286,7 @@ bool cca_gic_sysreg(struct cca_core *c, uint32_t encoding, unsigned el, bool rea
     if (!done) return false;
     update_maintenance(c);
     cca_irq_changed(c);
-    if (g->sgis != sent && !c->solo) c->slice_end = c->due = c->m->insns; /* let the other PE have its turn */
+    if (g->sgis != sent) end_turn(c);
     return true;
 }
 
@@ -291,6 +305,7 @@ bool cca_gic_mmio(struct cca_core *c)
     }
     gic_access(g, x->pa, x->size, x->pas != CCA_PAS_NS, !x->is_write, &value);
     cca_finish_mmio(c, value);
+    if (x->is_write && c->solo && others_signalled(c)) end_turn(c);
     return true;
 }
 
@@ -337,6 +352,14 @@ void cca_gic_reset(cca_machine *m)
     if (m->gic == NULL) return;
     const struct gic_config config = m->gic->config;
     gic_init(m->gic, &config);
+}
+
+int cca_gic_hold_secure(cca_machine *m, uint32_t pe, int on)
+{
+    if (m->gic == NULL || pe >= m->gic->config.npes) return -1;
+    m->gic->pe[pe].held = on ? 1u << GIC_G0 | 1u << GIC_G1S : 0;
+    m->gic->pe[pe].stale = 1;
+    return 0;
 }
 
 int cca_gic_set_line(cca_machine *m, uint32_t intid, int level)

@@ -28,6 +28,7 @@ bool cca_filter_has(const struct cca_filter *f, uint64_t pa)
 void cca_flush_now(struct cca_core *c)
 {
     engine_flush_all(c->e);
+    cca_forget_pages(c);
     memset(&c->tlb_pages, 0, sizeof c->tlb_pages);
     memset(c->large, 0, sizeof c->large);
     c->flush_pending = false;
@@ -70,9 +71,9 @@ void cca_apply_pending(struct cca_core *c)
         c->flush_pending = true;
     }
     if (c->ndrop) {
-        for (unsigned i = 0; i < c->ndrop; i++) engine_drop_code(c->e, c->drop_pages[i]);
+        for (unsigned i = 0; i < c->ndrop; i++) engine_drop_code(c->e, c->drop_pages[i], c->drop_lines[i]);
         c->ndrop = 0;
-        c->flush_pending = true;
+        cca_forget_code(c);
     }
     if (c->flush_pending) cca_flush_now(c);
 }
@@ -86,17 +87,23 @@ void cca_flush_siblings(struct cca_core *c)
     }
 }
 
-void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa)
+void cca_drop_code_everywhere(struct cca_machine *m, uint64_t pa, uint64_t lines)
 {
     uint64_t page = pa & ~0xFFFull;
     for (size_t i = 0; i < m->ncores; i++) {
         struct cca_core *c = m->cores[i];
         if (c->drop_all_pending || !cca_filter_has(&c->code_pages, page)) continue;
-        bool known = false;
-        for (unsigned k = 0; k < c->ndrop && !known; k++) known = c->drop_pages[k] == page;
-        if (known) continue;
-        if (c->ndrop == CCA_PENDING_PAGES) c->drop_all_pending = true;
-        else c->drop_pages[c->ndrop++] = page;
+        unsigned k = 0;
+        while (k < c->ndrop && c->drop_pages[k] != page) k++;
+        if (k == CCA_PENDING_PAGES) {
+            c->drop_all_pending = true;
+            continue;
+        }
+        if (k == c->ndrop) {
+            c->drop_pages[c->ndrop++] = page;
+            c->drop_lines[k] = 0;
+        }
+        c->drop_lines[k] |= lines;
     }
 }
 
@@ -119,7 +126,7 @@ void cca_memory_written(cca_machine *m, uint64_t pa, uint64_t size)
         cca_drop_all_code_everywhere(m);
         return;
     }
-    for (uint64_t p = first; p <= last; p++) cca_drop_code_everywhere(m, p << 12);
+    for (uint64_t p = first; p <= last; p++) cca_drop_code_everywhere(m, p << 12, CCA_WHOLE_PAGE);
 }
 
 int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size)

@@ -5,12 +5,41 @@
 
 #include <string.h>
 
+static struct cca_known *slot(struct cca_core *c, uint64_t va)
+{
+    return &c->known[((va >> 12) ^ (va >> 24)) % CCA_KNOWN_PAGES];
+}
+
+static uint64_t tag_of(const struct cca_core *c, uint64_t va, int el)
+{
+    return (va & ~0xFFFull) | (uint64_t)c->mmu.pan << 2 | (unsigned)el;
+}
+
+const struct cca_known *cca_known_page(struct cca_core *c, uint64_t va, int el, enum cca_access access)
+{
+    const struct cca_known *k = slot(c, va);
+    static const uint8_t need[] = {[CCA_READ] = CCA_PROT_R, [CCA_WRITE] = CCA_PROT_W, [CCA_FETCH] = CCA_PROT_X};
+    bool hit = k->tag == tag_of(c, va, el) && k->generation == c->known_generation && (k->prot & need[access]);
+    return hit ? k : NULL;
+}
+
+void cca_forget_page(struct cca_core *c, uint64_t va)
+{
+    slot(c, va)->generation = c->known_generation - 1;
+}
+
+void cca_forget_pages(struct cca_core *c)
+{
+    if (++c->known_generation == 0) memset(c->known, 0, sizeof c->known), c->known_generation = 1;
+}
+
 void cca_refresh_mmu(struct cca_core *c)
 {
     struct cca_mmu *u = &c->mmu;
     if (!c->mmu_dirty) return;
     c->mmu_dirty = false;
     cca_forget_code(c);
+    cca_forget_pages(c);
     u->sctlr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 1, 0, 0));
     u->tcr_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 2));
     u->ttbr0_el1 = engine_sysreg(c->e, CCA_SYSREG(3, 0, 2, 0, 0));
@@ -68,9 +97,17 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     cca_refresh_mmu(c);
     c->mmu.pan = (pstate >> 22) & 1;
     bool unpriv = (el == 1 || (el == 2 && c->host)) && access != CCA_FETCH && is_unprivileged(c, el);
+    const struct cca_known *known = unpriv || c->nwatchpoints || c->watchpoints_stale ? NULL
+                                  : cca_known_page(c, va, el, access);
+    if (known) {
+        *pa = known->pa;
+        if (access == CCA_FETCH) cca_filter_add(&c->code_pages, known->pa);
+        *prot = entry_prot(known->prot, access, cca_filter_has(&c->code_pages, known->pa));
+        return true;
+    }
     if (!cca_translate(&c->m->mem, &c->mmu, va, access, el, unpriv, 0, &x, &c->fault)) {
         c->fault_pending = true;
-        c->fault_mmio = c->fault_watch = false;
+        c->fault_mmio = c->fault_watch = c->fault_debug = false;
         c->fault_va = va;
         c->fault_access = access;
         return false;
@@ -78,7 +115,9 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     uint64_t page = x.pa & ~0xFFFull;
     c->fault_watch = (c->nwatchpoints || c->watchpoints_stale) && access != CCA_FETCH && !c->watchpoint_pass &&
                      cca_watchpoint_page(c, va);
-    if (c->fault_watch) {
+    c->fault_debug = c->m->debug.nwatches && access != CCA_FETCH && !c->debug.passing && !c->watchpoint_pass &&
+                     cca_debug_watched(c, va, &x);
+    if (c->fault_watch || c->fault_debug) {
         c->fault_pending = true;
         c->fault_mmio = cca_ram(&c->m->mem, page, 4096) == NULL;
         c->fault_xlate = x;
@@ -99,6 +138,7 @@ bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa,
     *prot = entry_prot(x.prot, access, cca_filter_has(&c->code_pages, page));
     cca_filter_add(&c->tlb_pages, page);
     if (x.page > 4096) cca_large_page(c, va, x.page);
+    if (!unpriv) *slot(c, va) = (struct cca_known){tag_of(c, va, el), page, c->known_generation, x.prot};
     return true;
 }
 

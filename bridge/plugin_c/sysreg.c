@@ -85,17 +85,26 @@ static bool address_translation(struct cca_core *c, uint32_t encoding, uint64_t 
     return true;
 }
 
+/* Code is dropped between runs. Where blocks are chained, the next one's hook still comes before the stop. */
+static void stop_after_block(struct cca_core *c)
+{
+    c->deadline = 0;
+    engine_stop(c->e);
+}
+
 /* SYS: TLBI and IC must reach every core that shares the memory; AT is ours; the rest is the engine's. */
 static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, unsigned rt, uint64_t va)
 {
     unsigned op1 = (encoding >> 11) & 7, crn = (encoding >> 7) & 15, crm = (encoding >> 3) & 15;
     if (crn == 8) { /* TLBI; the engine does its own part natively */
         if (el < lowest_el(encoding)) return false;
-        cca_forget_code(c);
+        bool by_va = op1 == 0 && (encoding & 1);
+        uint64_t address = (uint64_t)((int64_t)(va << 20) >> 8);
+        if (by_va) cca_forget_page(c, address), cca_forget_code_of(c, address);
+        else cca_forget_pages(c), cca_forget_code(c);
         if (c->e2h && el == 2 && (op1 == 4 || !c->host)) cca_flush_now(c); /* the engine's part is by E2H=0's regimes */
         if (crm == 3 || crm == 0) cca_flush_siblings(c);
-        if ((op1 == 0 && (encoding & 1)) || (op1 == 4 && (encoding & 3) == 1 && crm != 0 && crm != 4))
-            cca_flush_large(c, (uint64_t)((int64_t)(va << 20) >> 8));
+        if (by_va || (op1 == 4 && (encoding & 3) == 1 && crm != 0 && crm != 4)) cca_flush_large(c, address);
         return false;
     }
     if (crn != 7) return false;
@@ -107,15 +116,15 @@ static bool sys_operation(struct cca_core *c, uint32_t encoding, unsigned el, un
         cca_refresh_mmu(c);
         c->mmu.pan = 0;
         if (cca_translate(&c->m->mem, &c->mmu, va, CCA_READ, (int)el, false, CCA_AT_NO_UPDATE, &x, &f)) {
-            cca_drop_code_everywhere(c->m, x.pa);
-            if (c->ndrop || c->drop_all_pending) engine_stop(c->e);
+            cca_drop_code_everywhere(c->m, x.pa, 1ull << ((x.pa & 0xFFF) / CCA_CODE_LINE));
+            if (c->ndrop || c->drop_all_pending) stop_after_block(c);
         }
         return false;
     }
     if ((crm == 5 || crm == 1) && op1 == 0) { /* IC IALLU, IC IALLUIS */
         if (el == 0) return false;
         cca_drop_all_code_everywhere(c->m);
-        engine_stop(c->e);
+        stop_after_block(c);
         return false;
     }
     if (crm == 8 || crm == 9) {
@@ -209,8 +218,32 @@ static bool is_watchpoint_register(uint32_t encoding)
     return encoding == CCA_SYSREG(2, 0, 0, 2, 2) || (encoding & ~(15u << 3 | 1)) == CCA_SYSREG(2, 0, 0, 0, 6);
 }
 
+/*
+ * The accesses that code makes most and that nothing here has a word in: SP_EL0, NZCV, DAIF, TPIDR_*, CTR_EL0,
+ * DCZID_EL0, and cache maintenance by address other than IC.
+ */
+static bool left_to_engine(uint32_t encoding)
+{
+    switch (encoding) {
+    case CCA_SYSREG(3, 0, 4, 1, 0):
+    case CCA_SYSREG(3, 3, 4, 2, 0):
+    case CCA_SYSREG(3, 3, 4, 2, 1):
+    case CCA_SYSREG(3, 0, 13, 0, 4):
+    case CCA_SYSREG(3, 3, 13, 0, 2):
+    case CCA_SYSREG(3, 3, 13, 0, 3):
+    case CCA_SYSREG(3, 3, 0, 0, 1):
+    case CCA_SYSREG(3, 3, 0, 0, 7):
+    case CCA_SYSREG(1, 3, 7, 4, 1):
+    case CCA_SYSREG(1, 3, 7, 10, 1):
+    case CCA_SYSREG(1, 3, 7, 11, 1):
+    case CCA_SYSREG(1, 3, 7, 14, 1): return true;
+    default: return false;
+    }
+}
+
 bool cca_on_sysreg(cca_core *c, uint32_t encoding, bool read, unsigned rt, uint64_t value)
 {
+    if (left_to_engine(encoding)) return false;
     unsigned el = (engine_pstate(c->e) >> 2) & 3;
     unsigned op0 = encoding >> 14, crn = (encoding >> 7) & 15;
 

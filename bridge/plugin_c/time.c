@@ -132,6 +132,7 @@ void cca_update_deadline(struct cca_core *c)
     if (c->m->gic && c->m->pes[c->cfg.pe].edge < d) d = c->m->pes[c->cfg.pe].edge;
     c->due = cca_pmu_deadline(c, d);
     c->deadline = cca_each_block(c) ? 0 : c->due;
+    if (c->m->debug.near < c->deadline) c->deadline = c->m->debug.near;
 }
 
 /* A timer was written: its line may change at once. */

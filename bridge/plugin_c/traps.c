@@ -138,8 +138,17 @@ bool cca_watch_block(struct cca_core *c, uint64_t pc, uint32_t bytes)
         c->stop_at = pc + at;
         return stop_for(c, FOUND_STEP);
     }
-    if (plain && by_pc) *known = (struct cca_plain){pc, bytes, c->plain_generation};
+    if (plain && by_pc) {
+        *known = (struct cca_plain){pc, bytes, c->plain_generation};
+        cca_plain_add(c, pc);
+        cca_plain_add(c, pc + bytes - 4);
+    }
     return false;
+}
+
+bool cca_watch_goes_on(const struct cca_core *c)
+{
+    return c->found == FOUND_STEP;
 }
 
 void cca_watch_stopped(struct cca_core *c)

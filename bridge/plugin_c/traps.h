@@ -61,6 +61,9 @@ bool cca_spsr_illegal(struct cca_core *c, unsigned el, uint64_t spsr);
 /* The block is not to be run as it stands: the engine has been asked to stop before it. */
 bool cca_watch_block(struct cca_core *c, uint64_t pc, uint32_t bytes);
 
+/* The stop asked for is for a trap further on in the block, up to which it is to be run. */
+bool cca_watch_goes_on(const struct cca_core *c);
+
 /* The stop that cca_watch_block asked for has come. */
 void cca_watch_stopped(struct cca_core *c);
 

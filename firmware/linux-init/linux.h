@@ -10,6 +10,7 @@
 
 enum {
     SYS_DUP3 = 24,
+    SYS_FCNTL = 25,
     SYS_IOCTL = 29,
     SYS_MKDIRAT = 34,
     SYS_UNLINKAT = 35,
@@ -21,6 +22,7 @@ enum {
     SYS_WRITE = 64,
     SYS_SYNC = 81,
     SYS_EXIT_GROUP = 94,
+    SYS_NANOSLEEP = 101,
     SYS_SYSLOG = 116,
     SYS_REBOOT = 142,
     SYS_SETSID = 157,
@@ -32,7 +34,7 @@ enum {
     SYS_FINIT_MODULE = 273,
 };
 
-enum { ENOENT = 2, EINTR = 4, ENOEXEC = 8, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22 };
+enum { ENOENT = 2, EINTR = 4, ENOEXEC = 8, EBADF = 9, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22 };
 enum { O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_TRUNC = 01000, O_DIRECTORY = 040000 };
 
 #define AT_FDCWD (-100)

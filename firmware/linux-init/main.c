@@ -6,7 +6,7 @@
  *     /ccabridge/script    what to run; without it, a shell */
 #include "linux.h"
 
-enum { TEXT = 1 << 16, TCSBRK = 0x5409, TIOCSCTTY = 0x540e, CONSOLE_OFF = 6, CONSOLE_ON = 7 };
+enum { TEXT = 1 << 16, F_GETFD = 1, TCSBRK = 0x5409, TIOCSCTTY = 0x540e, CONSOLE_OFF = 6, CONSOLE_ON = 7 };
 #define REBOOT_MAGIC 0xfee1deadUL
 #define REBOOT_MAGIC2 672274793UL
 #define POWER_OFF 0x4321fedcUL
@@ -41,6 +41,25 @@ static void report(int status)
     put_gathered(1);
     (void)SYSCALL(SYS_IOCTL, 1, TCSBRK, 1, 0, 0);
     (void)SYSCALL(SYS_SYSLOG, CONSOLE_ON, 0, 0, 0, 0);
+}
+
+/* The kernel gives its first process a console if it has one by then: hvc0 may need modules, and a moment after them. */
+static int has_console(void)
+{
+    return SYSCALL(SYS_FCNTL, 1, F_GETFD, 0, 0, 0) != -EBADF;
+}
+
+static void open_console(void)
+{
+    static const long moment[2] = {0, 10 * 1000 * 1000}; /* struct timespec: 10 ms */
+    long fd = -1;
+    for (int i = 0; i < 500 && (fd = open("/dev/console", O_RDWR)) < 0; i++)
+        (void)SYSCALL(SYS_NANOSLEEP, moment, 0, 0, 0, 0);
+    for (long to = 0; fd >= 0 && to < 3; to++)
+        if (to != fd)
+            (void)SYSCALL(SYS_DUP3, fd, to, 0, 0, 0);
+    if (fd > 2)
+        close(fd);
 }
 
 static void load_modules(void)
@@ -141,8 +160,14 @@ int init_main(long *stack)
     mount("devtmpfs", "dev", "/dev", "", 1);
     mount("proc", "proc", "/proc", "", 1);
     mount("sysfs", "sys", "/sys", "", 1);
-    greet();
+    int early = has_console();
+    if (early)
+        greet();
     load_modules();
+    if (!early) {
+        open_console();
+        greet();
+    }
     /* Absent where configfs is a module that was not asked for. */
     mount("configfs", "config", "/sys/kernel/config", "", 0);
     mount_shares();

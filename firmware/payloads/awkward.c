@@ -12,6 +12,10 @@
 
 #define ABORT(iss) ((uint64_t)EC_DABORT_SAME << 26 | 1UL << 25 | (iss))
 #define WNR 0x40UL
+#define VECTOR_IRQ 5 /* current EL, SP_ELx */
+#define INTID_CNTV 27
+#define TIMER_ON 1UL
+#define TIMER_FIRES 5UL /* ENABLE, ISTATUS */
 #define EXTERNAL 0x210UL /* EA, FSC: synchronous external abort, not on a walk (rmm-abi.md §6.3) */
 
 #define REJECT 1
@@ -44,9 +48,24 @@ static void yield(void)
 /* ---- exceptions ---- */
 
 static volatile uint64_t taken, esr, far;
+static volatile uint64_t interrupts, spurious, strange;
+
+static void interrupt(void)
+{
+    uint64_t intid = read_sysreg(S3_0_C12_C12_0); /* ICC_IAR1_EL1 */
+    interrupts++;
+    strange += intid != INTID_CNTV;
+    spurious += (read_sysreg(cntv_ctl_el0) & 7) != TIMER_FIRES;
+    write_sysreg(cntv_ctl_el0, 0);
+    isb();
+    write_sysreg(S3_0_C12_C12_1, intid); /* ICC_EOIR1_EL1 */
+    isb();
+}
 
 void realm_exception(struct frame *frame)
 {
+    if (frame->vector == VECTOR_IRQ)
+        return interrupt();
     if (ESR_EC(frame->esr) != EC_DABORT_SAME) {
         print("exception at PC 0x%lx: ESR_EL1 0x%lx\n", frame->elr, frame->esr);
         realm_exit(REALM_EXCEPTION);
@@ -251,6 +270,63 @@ static void evicted_alias(void)
     check_equal(taken, 0, "the realm meets no exception");
 }
 
+/* ---- interrupts ---- */
+
+/* Arms CNTV and takes its interrupt: host calls that came back with the timer asserted and no interrupt. */
+static uint64_t timer(void)
+{
+    uint64_t late = 0, before = interrupts;
+    write_sysreg(cntv_tval_el0, 1000);
+    write_sysreg(cntv_ctl_el0, TIMER_ON);
+    isb();
+    while (interrupts == before && late < PATIENCE) {
+        if ((read_sysreg(cntv_ctl_el0) & 7) != TIMER_FIRES) {
+            __asm__ volatile("wfi" ::: "memory");
+            continue;
+        }
+        uint64_t gprs[4] = {0};
+        ask_host(CCAB_HC_NOP, gprs);
+        late += interrupts == before;
+    }
+    return late;
+}
+
+/* Interrupts that come although nothing asks for them. */
+static uint64_t unasked(void)
+{
+    uint64_t before = interrupts;
+    for (unsigned i = 0; i < 20; i++)
+        yield();
+    return interrupts - before;
+}
+
+static void timers(void)
+{
+    struct behaviour delay = behaviour(CCAB_BEHAVE_DELAY_INTERRUPT, INTID_CNTV);
+    struct behaviour twice = behaviour(CCAB_BEHAVE_DUPLICATE_INTERRUPT, INTID_CNTV);
+    title("a timer", delay.on || twice.on);
+    write_sysreg(S3_0_C4_C6_0, 0xf0); /* ICC_PMR_EL1 */
+    write_sysreg(S3_0_C12_C12_7, 1);  /* ICC_IGRPEN1_EL1 */
+    __asm__ volatile("isb\n msr daifclr, #2" ::: "memory");
+    uint64_t late = timer(), came = interrupts, quiet = spurious;
+    uint64_t more = unasked(); /* before anything is printed, which calls the host */
+    check_equal(came, 1, "its interrupt comes");
+    check_equal(quiet, 0, "while it is asserted");
+    if (delay.on)
+        check(late + 2 >= delay.argument && late <= delay.argument, "so many exits late");
+    else
+        check_equal(late, 0, "at once");
+    check_equal(more, twice.on, twice.on ? "and once more, for nothing" : "and only once");
+    check_equal(spurious, twice.on, twice.on ? "with the timer quiet" : "never with the timer quiet");
+    timer();
+    check_equal(interrupts - spurious, 2, "armed again, it comes again");
+    check_equal(behaviour(CCAB_BEHAVE_DELAY_INTERRUPT, INTID_CNTV).met, 2 * delay.on,
+                delay.on ? "the host held both back" : "the host held nothing back");
+    unasked();
+    check_equal(strange, 0, "nothing else interrupts");
+    __asm__ volatile("msr daifset, #2" ::: "memory");
+}
+
 int main(void)
 {
     ripas();
@@ -258,5 +334,6 @@ int main(void)
     mmio();
     evicted_ram();
     evicted_alias();
+    timers();
     return checks_end("awkward");
 }

@@ -16,6 +16,9 @@ enum service_request {
     SERVICE_PROBE,     /* PA, enum access, 1 for a Non-secure address; back: ESR_EL1, FAR_EL1, faults, 1 if it is as
                         * it must be */
     SERVICE_YIELD,     /* times to yield before the answer; back: the same */
+    SERVICE_TIMER,     /* PA of the PE's SGI_base frame, ticks, times: the Secure timer interrupts so often */
+    SERVICE_SPIN,      /* iterations, 1 to take interrupts meanwhile; back: iterations, interrupts taken meanwhile */
+    SERVICE_INTERRUPTS, /* back: taken, of these by FFA_INTERRUPT, strange ones, timers to come */
     SERVICE_CALL,      /* function id, argument: an SMC to the monitor; back: X0, X2 of the result */
 };
 

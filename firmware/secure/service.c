@@ -23,8 +23,85 @@ int secure_init(void)
     return 0;
 }
 
+/* ---- the service's own interrupt: the Secure timer, Secure Group 1 ---- */
+
+#define VECTOR_IRQ 5 /* current EL, SP_ELx */
+#define INTID_CNTPS 29
+#define GICR_IGROUPR0 0x080
+#define GICR_ISENABLER0 0x100
+#define GICR_IGRPMODR0 0xd00
+#define ICC_PMR_EL1 S3_0_C4_C6_0
+#define ICC_IAR1_EL1 S3_0_C12_C12_0
+#define ICC_EOIR1_EL1 S3_0_C12_C12_1
+#define ICC_IGRPEN1_EL1 S3_0_C12_C12_7
+#define CNTPS_TVAL_EL1 S3_7_C14_C2_0
+#define CNTPS_CTL_EL1 S3_7_C14_C2_1
+#define icc_read(name) read_sysreg(name)
+#define icc_write(name, value) write_sysreg(name, value)
+
+static struct {
+    uint64_t taken, strange, left, ticks;
+} interrupts;
+static uint64_t handed; /* interrupts that came as FFA_INTERRUPT */
+
+static void take_interrupt(void)
+{
+    uint64_t intid = icc_read(ICC_IAR1_EL1);
+    if (intid >= 1020)
+        return;
+    interrupts.taken++;
+    interrupts.strange += intid != INTID_CNTPS;
+    if (interrupts.left && --interrupts.left)
+        icc_write(CNTPS_TVAL_EL1, interrupts.ticks);
+    else
+        icc_write(CNTPS_CTL_EL1, 0UL);
+    isb();
+    icc_write(ICC_EOIR1_EL1, intid);
+    isb();
+}
+
+void secure_interrupt(void)
+{
+    handed++;
+    take_interrupt();
+}
+
+static uint64_t timer(uint64_t sgi_frame, uint64_t ticks, uint64_t times)
+{
+    if (sgi_frame & (GRANULE - 1) || sgi_frame >> 48 || !ticks || ticks >> 31 || !times)
+        return SERVICE_INPUT;
+    window_show(sgi_frame);
+    mmio_write32(TARGET + GICR_IGROUPR0, mmio_read32(TARGET + GICR_IGROUPR0) & ~(1U << INTID_CNTPS));
+    mmio_write32(TARGET + GICR_IGRPMODR0, mmio_read32(TARGET + GICR_IGRPMODR0) | 1U << INTID_CNTPS);
+    mmio_write32(TARGET + GICR_ISENABLER0, 1U << INTID_CNTPS);
+    icc_write(ICC_PMR_EL1, 0xf8UL);
+    icc_write(ICC_IGRPEN1_EL1, 1UL);
+    interrupts.left = times;
+    interrupts.ticks = ticks;
+    icc_write(CNTPS_TVAL_EL1, ticks);
+    icc_write(CNTPS_CTL_EL1, 1UL);
+    isb();
+    return SERVICE_OK;
+}
+
+static uint64_t spin(uint64_t iterations, uint64_t unmasked, uint64_t *out)
+{
+    uint64_t before = interrupts.taken;
+    if (unmasked)
+        __asm__ volatile("msr daifclr, #2" ::: "memory");
+    for (volatile uint64_t i = 0; i < iterations; i++)
+        out[0]++;
+    __asm__ volatile("msr daifset, #2" ::: "memory");
+    out[1] = interrupts.taken - before;
+    return SERVICE_OK;
+}
+
 void secure_exception(struct frame *frame)
 {
+    if (frame->vector == VECTOR_IRQ) {
+        take_interrupt();
+        return;
+    }
     if (!probe_exception(frame))
         secure_abort();
     counters.faults++;
@@ -184,6 +261,19 @@ void secure_request(uint16_t sender, uint64_t payload[5])
         break;
     case SERVICE_YIELD:
         payload[0] = yield(in[0], out);
+        break;
+    case SERVICE_TIMER:
+        payload[0] = timer(in[0], in[1], in[2]);
+        break;
+    case SERVICE_SPIN:
+        payload[0] = spin(in[0], in[1], out);
+        break;
+    case SERVICE_INTERRUPTS:
+        out[0] = interrupts.taken;
+        out[1] = handed;
+        out[2] = interrupts.strange;
+        out[3] = interrupts.left;
+        payload[0] = SERVICE_OK;
         break;
     case SERVICE_CALL:
         payload[0] = monitor_call(in[0], in[1], out);

@@ -56,10 +56,9 @@ void realm_create(struct vmm_realm *realm, const struct ccab_realm_info *info, u
     realm->pages = (uint64_t *)pool_take(table);
 }
 
-static void init_ripas(struct vmm_realm *realm)
+static void init_ripas(struct vmm_realm *realm, uint64_t base, uint64_t size)
 {
-    uint64_t base = realm->info->ram_base;
-    uint64_t top = base + realm->info->ram_size;
+    uint64_t top = base + size;
     while (base < top) {
         uint64_t done;
         uint64_t status = rmi_rtt_init_ripas(realm->rd, base, top, &done);
@@ -72,11 +71,11 @@ static void init_ripas(struct vmm_realm *realm)
     }
 }
 
-static void load_page(struct vmm_realm *realm, uint64_t ipa, uint64_t source)
+static void load_page(struct vmm_realm *realm, uint64_t ipa, uint64_t source, uint64_t flags)
 {
     uint64_t data = granule_take();
     for (;;) {
-        uint64_t status = rmi_data_create(realm->rd, data, ipa, source, RMI_MEASURE_CONTENT);
+        uint64_t status = rmi_data_create(realm->rd, data, ipa, source, flags);
         if (status == RMI_SUCCESS)
             break;
         if (RMI_STATUS(status) != RMI_ERROR_RTT || rtt_stop(status) >= 3)
@@ -86,18 +85,47 @@ static void load_page(struct vmm_realm *realm, uint64_t ipa, uint64_t source)
     *realm_page(realm, ipa) = data | PAGE_DATA;
 }
 
+static void load(struct vmm_realm *realm, uint64_t ipa, uint64_t pa, uint64_t size, uint64_t flags)
+{
+    if (realm->info->flags & CCAB_REALM_BARE)
+        init_ripas(realm, ipa, size);
+    for (uint64_t offset = 0; offset < size; offset += GRANULE)
+        load_page(realm, ipa + offset, pa + offset, flags);
+}
+
 void realm_populate(struct vmm_realm *realm)
 {
     const struct ccab_realm_info *info = realm->info;
-    init_ripas(realm);
-    for (uint64_t offset = 0; offset < info->image_size; offset += GRANULE)
-        load_page(realm, info->load_ipa + offset, info->image_pa + offset);
+    if (!(info->flags & CCAB_REALM_BARE))
+        init_ripas(realm, info->ram_base, info->ram_size);
+    load(realm, info->load_ipa, info->image_pa, info->image_size, RMI_MEASURE_CONTENT);
+    for (uint32_t i = 0; i < info->num_pieces; i++) {
+        const struct ccab_piece *piece = &ccab_pieces(info)[i];
+        load(realm, piece->ipa, piece->pa, piece->size, piece->flags);
+    }
 }
 
 /* RmiRecMpidr of a REC's index (rmm-abi.md §11.8). */
 static uint64_t rec_mpidr(uint64_t index)
 {
     return (index & 0xf) | (index >> 4 & 0xff) << 8 | (index >> 12 & 0xff) << 16 | (index >> 20 & 0xff) << 24;
+}
+
+/* X0 to X7 at entry (docs/payload.md). */
+static void set_registers(const struct vmm_realm *realm, uint64_t *gprs)
+{
+    const struct ccab_realm_info *info = realm->info;
+    if (info->flags & CCAB_REALM_LINUX) {
+        gprs[0] = info->dtb_ipa;
+        return;
+    }
+    gprs[0] = info->ram_base;
+    gprs[1] = info->ram_size;
+    gprs[2] = realm->shared_bit;
+    gprs[3] = info->ipa_bits;
+    gprs[4] = CCAB_UART_IPA | realm->shared_bit;
+    gprs[5] = info->dtb_ipa;
+    gprs[6] = info->kernel_ipa;
 }
 
 void realm_create_recs(struct vmm_realm *realm)
@@ -117,11 +145,7 @@ void realm_create_recs(struct vmm_realm *realm)
         params->flags = i == 0 ? RMI_REC_FLAG_RUNNABLE : 0;
         params->mpidr = rec->mpidr;
         params->pc = info->entry_ipa;
-        params->gprs[0] = info->ram_base;
-        params->gprs[1] = info->ram_size;
-        params->gprs[2] = realm->shared_bit;
-        params->gprs[3] = info->ipa_bits;
-        params->gprs[4] = CCAB_UART_IPA | realm->shared_bit;
+        set_registers(realm, params->gprs);
         params->num_aux = realm->aux_count;
         for (uint64_t aux = 0; aux < realm->aux_count; aux++)
             params->aux[aux] = rec->aux[aux] = granule_take();

@@ -126,7 +126,7 @@ static int sync_exit(struct vmm_realm *realm, struct vmm_rec *rec)
     case EC_WFX:
         return 0;
     case EC_SYSREG:
-        /* A write to an SGI register: there is no interrupt controller to deliver it. */
+        /* A write to an SGI register: this host has no distributor that would deliver it. */
         return 1;
     default:
         print("host: realm %u: exit with ESR 0x%lx is not expected\n", realm->index, run->exit.esr);
@@ -148,6 +148,7 @@ static void off(struct vmm_realm *realm, struct vmm_rec *rec)
 {
     changes++;
     rec->on = rec->restart;
+    timers_reset(rec);
     rec->restart = 0;
     if (!rec->on && !others_on(realm, rec)) {
         print("host: realm %u: its last REC is off\n", realm->index);
@@ -305,6 +306,7 @@ static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
     realm->entries++;
     run->enter.flags = 0;
     behaviour_evict(realm);
+    timers_update(realm, rec);
     switch (run->exit.exit_reason) {
     case RMI_EXIT_SYNC:
         return sync_exit(realm, rec);
@@ -312,6 +314,7 @@ static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
         realm->pmu_exits += run->exit.pmu_ovf_status == RMI_PMU_OVERFLOW_ACTIVE;
         return 1;
     case RMI_EXIT_FIQ:
+        realm->fiq_exits++;
         return 1;
     case RMI_EXIT_PSCI:
         return psci_exit(realm, rec);
@@ -328,7 +331,7 @@ static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
 
 int rec_step(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t flags)
 {
-    rec->run->enter.flags |= flags;
+    rec->run->enter.flags |= flags | (timers_delayed(rec) ? RMI_REC_ENTER_FLAG_TRAP_WFI : 0);
     uint64_t status = rmi_rec_enter(rec->rec, (uint64_t)rec->run);
     vmm_lock();
     int on = 0;

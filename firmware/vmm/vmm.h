@@ -57,6 +57,14 @@ enum page_state {
     PAGE_MAPPED, /* the same, mapped at the shared alias */
 };
 
+#define VMM_TIMERS 2
+
+struct vmm_timer {
+    uint64_t fires;  /* at the last exit */
+    uint64_t listed; /* its interrupt is, or was until the realm had done with it, in a list register */
+    uint64_t delay;  /* exits that its interrupt is still held back */
+};
+
 struct vmm_rec {
     uint64_t rec;
     uint64_t aux[16];
@@ -64,6 +72,7 @@ struct vmm_rec {
     struct rmi_rec_run *run;
     uint64_t on;
     uint64_t restart; /* CPU_ON came while the host did not know yet that the REC is off */
+    struct vmm_timer timers[VMM_TIMERS];
 };
 
 struct vmm_realm {
@@ -88,6 +97,7 @@ struct vmm_realm {
     uint64_t mmio;
     uint64_t ripas_changes;
     uint64_t pmu_exits;
+    uint64_t fiq_exits;
 };
 
 /* Builds and activates a realm as `info` describes it, with vmid = index + 1. */
@@ -163,6 +173,15 @@ void behaviour_tell(const struct vmm_realm *realm, uint64_t *gprs);
 void behaviour_evict(struct vmm_realm *realm);
 /* Whether the host took the page and does not give it back. */
 int behaviour_keeps(const struct vmm_realm *realm, uint64_t ipa);
+
+/* ---- timers.c ---- */
+
+/* After each exit of a REC: which of its timers' interrupts the next entry brings. */
+void timers_update(struct vmm_realm *realm, struct vmm_rec *rec);
+/* Whether one is held back (host.behaviour): the REC must not wait for it in a WFI. */
+int timers_delayed(const struct vmm_rec *rec);
+/* The REC is off. */
+void timers_reset(struct vmm_rec *rec);
 
 /* ---- run.c, hostcall.c ---- */
 

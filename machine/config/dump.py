@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from .consoles import with_path
-from .files import FIRMWARE
+from .files import is_path
+from .outputs import LINUX_FILES
 from .scalars import Address, Duration, Size, address_text, duration_text, integer, size_text
 from .types import MachineFile
 
@@ -27,8 +28,9 @@ def resolved(machine: MachineFile) -> str:
     for block, key in (
         *((load, "file") for load in plain["load"].values()),
         *((r, "image") for r in plain["realms"]),
+        *((r["linux"], key) for r in plain["realms"] if "linux" in r for key in LINUX_FILES if key in r["linux"]),
     ):
-        if not block[key].startswith(FIRMWARE):
+        if is_path(block[key]):
             block[key] = os.path.abspath(block[key])
     for device in plain["devices"].values():
         if "file" in device:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the files that a machine file names are: `firmware:NAME`, or a path."""
+"""Where the files that a machine file names are: `firmware:NAME`, `kernel:fetched`, or a path."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import firmware
 from bridge.errors import ConfigError, did_you_mean
 
 FIRMWARE = "firmware:"
+FETCHED = "kernel:fetched"
+
+
+def is_path(file: str) -> bool:
+    """Whether `file` is a path, and no name of what is found elsewhere."""
+    return not file.startswith(FIRMWARE) and file != FETCHED
 
 
 def firmware_names() -> list[str]:
@@ -17,7 +23,14 @@ def firmware_names() -> list[str]:
 
 
 def locate(file: str, where: str) -> Path:
-    """The path of `file`; ConfigError at `where` for firmware that there is none of."""
+    """The path of `file`; ConfigError at `where` for firmware or a kernel that there is none of."""
+    if file == FETCHED:
+        from machine.vmm.linux.cache import cached_kernel
+
+        kernel = cached_kernel()
+        if kernel is None:
+            raise ConfigError(f"{where}: no kernel: name a file, or fetch one with `ccabridge fetch-kernel`")
+        return kernel.image
     if not file.startswith(FIRMWARE):
         return Path(file)
     name = file.removeprefix(FIRMWARE)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.errors import ConfigError, UserError, did_you_mean
 from bridge.image import Image, flatten, read_image
@@ -15,6 +15,27 @@ from .loader import MachineConfig
 from .scalars import address_text, size_text, span_text
 from .types import Realm
 from .validate import WORLD_PAS, Area, boot_areas, disjoint, outside, region_of
+from .vmm_files import check_vmm_files
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a realm is given besides its image.  size: bytes, whole granules; stage: its PA when the host starts."""
+
+    ipa: int
+    size: int
+    stage: int
+    data: bytes
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxEntry:
+    """IPAs of a device tree and of a kernel's first instruction.  by_loader: the realm's image starts the kernel."""
+
+    dtb: int
+    kernel: int
+    by_loader: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +43,7 @@ class RealmImage:
     """A realm's image as the machine hands it to the host.
 
     base: IPA of its first granule; size: bytes, whole granules; stage: PA at which the machine leaves it;
-    entry: IPA of the first instruction.
+    entry: IPA of the first instruction; pieces: staged one after the other behind it.
     """
 
     realm: Realm
@@ -31,6 +52,13 @@ class RealmImage:
     size: int
     stage: int
     entry: int
+    pieces: tuple[Piece, ...] = ()
+    linux: LinuxEntry | None = None
+
+    @property
+    def staged(self) -> int:
+        """Bytes from `stage` on."""
+        return self.size + sum(piece.size for piece in self.pieces)
 
     def content(self) -> bytes:
         """`size` bytes from `base` on, gaps and bss as zeros."""
@@ -65,16 +93,18 @@ def read_images(config: MachineConfig) -> Images:
         loads[name] = image
     realms: list[RealmImage] = []
     stage = config.boot.stage or 0
+    if config.vmm is not None:
+        check_vmm_files(config.vmm, config.source.where)
     for index, realm in enumerate(config.realms):
         staged = _realm(config, realm, index, stage)
-        areas.append(Area(stage, staged.size, f"the staged image of realm {realm.name}", ("realms", index, "image")))
-        if region_of(config, stage, staged.size, PAS.NON_SECURE) is None:
+        areas.append(Area(stage, staged.staged, f"the staged image of realm {realm.name}", ("realms", index, "image")))
+        if region_of(config, stage, staged.staged, PAS.NON_SECURE) is None:
             where = config.source.where("realms", index, "image")
             raise ConfigError(
-                f"{where}: realms[{index}].image: {size_text(staged.size)} staged at {address_text(stage)} "
-                f"{outside(config, stage, staged.size, PAS.NON_SECURE)}"
+                f"{where}: realms[{index}].image: {size_text(staged.staged)} staged at {address_text(stage)} "
+                f"{outside(config, stage, staged.staged, PAS.NON_SECURE)}"
             )
-        stage += staged.size
+        stage += staged.staged
         realms.append(staged)
     disjoint(areas, config.source.where)
     boot = config.boot
@@ -107,6 +137,8 @@ def _place(config: MachineConfig, name: str, image: Image) -> Image:
 
 
 def _realm(config: MachineConfig, realm: Realm, index: int, stage: int) -> RealmImage:
+    if realm.linux is not None:
+        return _linux(config, realm, index, stage)
     where = config.source.where("realms", index, "image")
     image = _read(realm.image, where)
     if not image.fixed:
@@ -119,6 +151,11 @@ def _realm(config: MachineConfig, realm: Realm, index: int, stage: int) -> Realm
             f"{config.source.where('realms', index, 'at')}: realms[{index}].at: {realm.image} is an ELF: it "
             f"stands at its own addresses ({address_text(image.base)})"
         )
+    return _staged(config, realm, index, image, stage)
+
+
+def _staged(config: MachineConfig, realm: Realm, index: int, image: Image, stage: int) -> RealmImage:
+    where = config.source.where("realms", index, "image")
     ram = realm.ram
     if image.base < ram.base or image.end > ram.base + ram.size:
         raise ConfigError(
@@ -131,6 +168,37 @@ def _realm(config: MachineConfig, realm: Realm, index: int, stage: int) -> Realm
     if isinstance(entry, str):
         entry = _symbol(image, entry, f"{config.source.where('realms', index, 'entry')}: realms[{index}].entry")
     return RealmImage(realm, image, base, size, stage, entry)
+
+
+def _linux(config: MachineConfig, realm: Realm, index: int, stage: int) -> RealmImage:
+    """A kernel, or a boot loader that starts one, with all that goes with it."""
+    from . import linux_images
+
+    assert realm.linux is not None
+    where = config.source.where("realms", index, "image")
+    by_loader = linux_images.is_loader(locate(realm.image, where), where)
+    if by_loader is (realm.linux.kernel is None):
+        what = "boot loader: name its kernel" if by_loader else "kernel itself, no boot loader that starts one"
+        at = config.source.where("realms", index, "linux")
+        raise ConfigError(f"{at}: realms[{index}].linux.kernel: {realm.image} is a {what}")
+    launch = linux_images.launch(config, realm, index)
+    image = _read(realm.image, where) if by_loader else linux_images.kernel_image(launch)
+    staged = _staged(config, realm, index, image, stage)
+    room = realm.ram.base + linux_images.LOADER_ROOM
+    if by_loader and image.end > room:
+        raise ConfigError(f"{where}: realms[{index}].image: {realm.image} ends beyond {address_text(room - 1)}")
+    at_pa = stage + staged.size
+    pieces = []
+    for what, ipa, data in launch.contents():
+        if what == "kernel" and not by_loader:
+            continue
+        base = ipa & ~(GRANULE - 1)
+        data = bytes(ipa - base) + data
+        size = -(-len(data) // GRANULE) * GRANULE
+        pieces.append(Piece(base, size, at_pa, data, realm.linux.measure))
+        at_pa += size
+    entry = LinuxEntry(launch.where.dtb, launch.where.entry, by_loader)
+    return replace(staged, pieces=tuple(pieces), linux=entry)
 
 
 def _symbol(image: Image, name: str, label: str) -> int:

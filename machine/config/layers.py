@@ -117,7 +117,8 @@ def merge(base: Node, over: Node) -> Node:
             merged[key] = merge(below, node)
         else:
             merged[key] = node
-    return _same_place(over, merged)
+    # What comes from the command line has no lines: a key that neither has is missing in the file.
+    return _same_place(over if over.line else base, merged)
 
 
 def _same_place(node: Node, value: tree.Value) -> Node:

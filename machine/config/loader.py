@@ -12,12 +12,13 @@ from bridge.errors import ConfigError, did_you_mean
 
 from . import convert, layers, shipped
 from .consoles import with_path
-from .files import FIRMWARE
-from .outputs import check_outputs
+from .files import is_path
+from .outputs import LINUX_FILES, check_outputs
 from .scalars import integer
 from .tree import Node
-from .types import NAMED, Flash, MachineFile, Nvm
+from .types import NAMED, Flash, Linux, MachineFile, Nvm
 from .validate import validate
+from .vmm_files import vmm_paths, with_paths
 
 
 class Source:
@@ -52,16 +53,18 @@ def load(
     *,
     extra: Mapping[str, object] | None = None,
     label: str = "command line",
+    options: Sequence[tuple[str, Mapping[str, object]]] = (),
 ) -> MachineConfig:
-    """The machine of a file or a shipped name, with its layers; `extra`, then `overrides` (KEY=VALUE) on top.
+    """The machine of a file or a shipped name, with its layers; `extra`, `options`, `overrides` (KEY=VALUE) on top.
 
-    extra: a further layer as plain data, shown as `label` in errors.  Raises ConfigError.
+    extra: a further layer as plain data, shown as `label` in errors.  options: more of them, each with its label.
+    Raises ConfigError.
     """
     path = find(name)
     reading = layers.Merge()
     root = reading.read(path)
-    if extra:
-        root = layers.merge(root, layers.from_plain(dict(extra), label))
+    for name_shown, layer in [*([(label, extra)] if extra else []), *options]:
+        root = layers.merge(root, layers.from_plain(dict(layer), name_shown))
     for text in overrides:
         root = layers.override(root, text, NAMED)
     source = Source(path, root, reading.directories)
@@ -97,17 +100,29 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
     def resolve(file: str, *path: str | int) -> str:
         if "\0" in file:
             raise ConfigError(f"{source.where(*path)}: NUL in the name of a file")
-        if file.startswith(FIRMWARE):
+        if not is_path(file):
             return file
         node, _ = source.node(*path)
         return os.path.join(source.directories.get(node.file, ""), os.path.expanduser(file))
+
+    def linux(linux: Linux | None, index: int) -> Linux | None:
+        if linux is None:
+            return None
+        files = {key: getattr(linux, key) for key in LINUX_FILES}
+        files = {key: resolve(file, "realms", index, "linux", key) for key, file in files.items() if file is not None}
+        return msgspec.structs.replace(linux, **files)
 
     loads = {
         name: msgspec.structs.replace(load, file=resolve(load.file, "load", name, "file"))
         for name, load in machine.load.items()
     }
     realms = [
-        msgspec.structs.replace(realm, image=resolve(realm.image, "realms", index, "image"), entry=_entry(realm.entry))
+        msgspec.structs.replace(
+            realm,
+            image=resolve(realm.image, "realms", index, "image"),
+            entry=_entry(realm.entry),
+            linux=linux(realm.linux, index),
+        )
         for index, realm in enumerate(machine.realms)
     ]
     devices = {}
@@ -121,7 +136,19 @@ def _normal(machine: MachineFile, source: Source) -> MachineFile:
                 changed[key] = kind + resolve(path, "devices", name, key) + option
         devices[name] = msgspec.structs.replace(device, **changed) if changed else device
     boot = msgspec.structs.replace(machine.boot, entry=_entry(machine.boot.entry))
-    return msgspec.structs.replace(machine, load=loads, realms=realms, devices=devices, boot=boot)
+    vmm = machine.vmm
+    if vmm is not None:
+        paths = {path: resolve(value, *path) for path, value in vmm_paths(vmm)}
+        vmm = with_paths(vmm, paths)
+    keys: dict[str, str] = {}
+    for key in ("platform_key", "realm_key"):
+        file = getattr(machine.platform, key)
+        if file is not None:
+            keys[key] = resolve(file, "platform", key)
+    platform = msgspec.structs.replace(machine.platform, **keys) if keys else machine.platform
+    return msgspec.structs.replace(
+        machine, load=loads, realms=realms, devices=devices, boot=boot, vmm=vmm, platform=platform
+    )
 
 
 def _entry(entry: int | str | None) -> int | str | None:

@@ -16,3 +16,8 @@ def refuse_unsupported(config: MachineConfig) -> None:
             f"{where('boot', 'world')}: boot.world: {config.boot.world}: PE 0 boots the Normal world; "
             "what runs in the Secure world is said by `secure`"
         )
+    if config.boot.host == "vmm" and not config.realms and config.vmm is None:
+        raise ConfigError(
+            f"{where('boot', 'host')}: boot.host: vmm: there is nothing for it to run: `vmm` describes Linux, "
+            "`realms` a payload"
+        )

@@ -13,6 +13,11 @@ from .scalars import Address, Duration, Size
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 
+ShortText = Annotated[str, Meta(min_length=1, max_length=128)]
+Digest = Annotated[str, Meta(pattern=r"^([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$")]
+ImplementationId = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+InstanceId = Annotated[str, Meta(pattern=r"^01[0-9a-f]{64}$")]
+
 # Mappings whose keys are names that the user makes up.
 NAMED = ("memory", "devices", "load")
 
@@ -452,14 +457,21 @@ class Vmm(_Block, frozen=True):
             description="Image, Image.gz, zboot or vmlinux: a path relative to this file. By default what was fetched."
         ),
     ] = None
-    initrd: Annotated[str | None, Meta(description="By default the project's initramfs.")] = None
+    initrd: Annotated[
+        str | None, Meta(description="A path relative to this file. By default the project's initramfs.")
+    ] = None
     script: Annotated[
         str | None, Meta(description="What the project's initramfs runs; without it, an interactive shell.")
     ] = None
     busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
     modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
     cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
-    dtb: Annotated[str | None, Meta(description="Device tree; by default one is made.")] = None
+    dtb: Annotated[
+        str | None, Meta(description="Device tree: a path relative to this file. By default one is made.")
+    ] = None
+    dump_dtb: Annotated[
+        str | None, Meta(description="The device tree that the realm is started with goes to this file.")
+    ] = None
     memory: Annotated[Size, Meta(description="RAM of the realm, at IPA 0x8000_0000.")] = field(
         default_factory=partial(Size, 256 << 20)
     )
@@ -474,7 +486,8 @@ class Vmm(_Block, frozen=True):
     ] = ""
     sve: Annotated[int, Meta(ge=0, le=2048, multiple_of=128, description="SVE vector length in bits; 0 for none.")] = 0
     pmu: Annotated[
-        Annotated[int, Meta(ge=0, le=31)] | None, Meta(description="PMU event counters; without it no PMU.")
+        Annotated[int, Meta(ge=0, le=31)] | Literal["all"] | None,
+        Meta(description="PMU event counters; `all` that the RMM offers; without it no PMU."),
     ] = None
     disks: Annotated[list[Disk], Meta(description="Disks: vda, vdb, …", max_length=16)] = []
     shares: Annotated[list[Share], Meta(description="Folders.", max_length=8)] = []
@@ -487,6 +500,32 @@ class Vmm(_Block, frozen=True):
         return personalization(self.personalization)
 
 
+class Linux(_Block, frozen=True):
+    """What the Linux of a realm is started with, for the host firmware `host-linux` (docs/linux.md)."""
+
+    kernel: Annotated[
+        str | None,
+        Meta(
+            description="Where `image` is a boot loader, the kernel that it starts: a path relative to this file, "
+            "or `kernel:fetched`."
+        ),
+    ] = None
+    initrd: Annotated[
+        str | None, Meta(description="A path relative to this file; by default the project's initramfs.")
+    ] = None
+    script: Annotated[
+        str | None, Meta(description="What the project's initramfs runs; there is no input for a shell.")
+    ] = None
+    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default `console=ttyS0`.")] = None
+    dtb: Annotated[
+        str | None, Meta(description="Device tree: a path relative to this file; by default one is made.")
+    ] = None
+    measure: Annotated[
+        bool,
+        Meta(description="The realm's initial measurement covers device tree, initrd, and what a boot loader starts."),
+    ] = True
+
+
 class Realm(_Block, frozen=True):
     """A realm for the host to build. The host firmware reads this from the host information block."""
 
@@ -494,7 +533,8 @@ class Realm(_Block, frozen=True):
     image: Annotated[
         str,
         Meta(
-            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`.",
+            description="ELF, arm64 `Image` or raw binary: a path relative to this file, or `firmware:NAME`. With "
+            "`linux`: Image, Image.gz or zboot, `kernel:fetched` for the one fetched, or the ELF of a boot loader.",
             min_length=1,
             max_length=4096,
         ),
@@ -535,6 +575,9 @@ class Realm(_Block, frozen=True):
     entry: Annotated[
         int | str | None,
         Meta(description="First instruction: an IPA or a symbol. By default the image's entry point."),
+    ] = None
+    linux: Annotated[
+        Linux | None, Meta(description="The image is a Linux kernel, or a boot loader that starts one.")
     ] = None
 
     @property
@@ -627,7 +670,25 @@ class IgnoreMmio(_Behaviour, frozen=True, kw_only=True, tag="ignore-mmio"):
     )
 
 
-Behaviour = RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio
+TimerName = Annotated[Literal["virtual", "physical", "any"], Meta(description="The realm's timer, CNTV or CNTP.")]
+
+
+class DelayInterrupt(_Behaviour, frozen=True, kw_only=True, tag="delay-interrupt"):
+    """The host holds a timer's interrupt back once the timer is asserted; meanwhile no WFI of the REC waits."""
+
+    timer: TimerName = "any"
+    exits: Annotated[int, Meta(ge=1, le=(1 << 32) - 1, description="Exits of the REC that it holds it back.")] = 10
+
+
+class DuplicateInterrupt(_Behaviour, frozen=True, kw_only=True, tag="duplicate-interrupt"):
+    """The host injects a timer's interrupt once more after the realm has ended it, with the timer quiet."""
+
+    timer: TimerName = "any"
+
+
+Behaviour = (
+    RejectRipas | PartialRipas | DenyCpuOn | Evict | InjectSea | IgnoreMmio | DelayInterrupt | DuplicateInterrupt
+)
 
 
 class Host(_Block, frozen=True):
@@ -649,6 +710,60 @@ class Limits(_Block, frozen=True):
     time: Annotated[Duration, Meta(description="Virtual time: `60s`, `1.5ms`; 0 for no limit.")] = field(
         default_factory=Duration
     )
+
+
+class SoftwareComponent(_Block, frozen=True, kw_only=True):
+    """A software component of the platform, as the platform token names it."""
+
+    type: Annotated[str, Meta(description="What it is: `RMM`, `MONITOR`.", min_length=1, max_length=32)]
+    measurement: Annotated[
+        str,
+        Meta(
+            description="Its digest, quoted: 32, 48 or 64 bytes in hexadecimal; or `monitor` or `rmm` for the SHA-256 "
+            "of the emulator's own one.",
+            pattern=r"^(monitor|rmm|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$",
+        ),
+    ]
+    version: Annotated[ShortText | None, Meta(description="By default the emulator's.")] = None
+    signer: Annotated[
+        Digest | None, Meta(description="Digest of its signer's key, quoted; by default the emulator's.")
+    ] = None
+
+
+class Platform(_Block, frozen=True, kw_only=True):
+    """Who the platform is to a verifier of attestation tokens (docs/attestation.md).
+
+    Keys that are not given come from `seed`, which anyone can read here: such tokens prove nothing to the world."""
+
+    seed: Annotated[Address | None, Meta(description="Seed of the keys; by default `cpu.seed`.")] = None
+    platform_key: Annotated[
+        str | None, Meta(description="Private key that signs platform tokens: a PEM file, P-384.")
+    ] = None
+    realm_key: Annotated[
+        str | None, Meta(description="Realm attestation key, which signs realm tokens: a PEM file, P-384.")
+    ] = None
+    profile: Annotated[str, Meta(description="Profile of the platform token.", min_length=1, max_length=128)] = (
+        "tag:arm.com,2023:cca_platform#1.0.0"
+    )
+    implementation_id: Annotated[
+        ImplementationId | None, Meta(description="32 bytes in hexadecimal, quoted; by default the emulator's.")
+    ] = None
+    instance_id: Annotated[
+        InstanceId | None,
+        Meta(description="UEID: 33 bytes, quoted, the first one 01; by default made from the platform's public key."),
+    ] = None
+    lifecycle: Annotated[
+        int,
+        Meta(ge=0, le=0xFFFF, description="Lifecycle state: 0x3000 to 0x30FF is secured, 0x4000 to 0x5FFF debug."),
+    ] = 0x3003
+    config: Annotated[
+        str, Meta(description="Configuration claim, in hexadecimal, quoted.", pattern=r"^([0-9a-f]{2}){1,64}$")
+    ] = "cca00001"
+    verification_service: Annotated[ShortText | None, Meta(description="Where a verifier is to be found.")] = None
+    components: Annotated[
+        list[SoftwareComponent],
+        Meta(description="By default the emulator's monitor and RMM, as measured.", max_length=16),
+    ] = []
 
 
 class MachineFile(_Block, frozen=True, kw_only=True):
@@ -686,4 +801,5 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)
+    platform: Platform = field(default_factory=Platform)
     semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = True

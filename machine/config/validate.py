@@ -51,6 +51,7 @@ def validate(machine: MachineFile, where: Where) -> None:
     _boot(machine, where)
     _secure(machine, where)
     _rmm(machine, where)
+    _vmm(machine, where)
     for index, realm in enumerate(machine.realms):
         _realm(machine, realm, index, where)
     for index in range(len(machine.host.behaviour)):
@@ -342,6 +343,46 @@ def _rmm(machine: MachineFile, where: Where) -> None:
         raise ConfigError(f"{at('sha256')}: at least one hash algorithm must be on")
 
 
+def _vmm(machine: MachineFile, where: Where) -> None:
+    boot, vmm = machine.boot, machine.vmm
+    if boot.host == "vmm":
+        if machine.realms and vmm is not None:
+            raise ConfigError(f"{where('vmm')}: vmm: the machine has `realms` as well: the VMM runs one or the other")
+        if (machine.realms or vmm is not None) and boot.pool is None:
+            raise ConfigError(f"{where('boot')}: boot.pool is missing: the VMM has nothing to make a realm of")
+    elif vmm is not None:
+        raise ConfigError(f"{where('vmm')}: vmm: needs `boot.host: vmm`, this machine's host is {boot.host}")
+    if vmm is None:
+        return
+    assert boot.pool is not None
+
+    def at(key: str) -> str:
+        return f"{where('vmm', key)}: vmm.{key}"
+
+    if not any(region.pas == "realm" for region in machine.memory.values()):
+        raise ConfigError(f"{where('memory')}: memory: the RMM needs a region with pas: realm")
+    if vmm.memory % GRANULE or vmm.memory == 0:
+        raise ConfigError(f"{at('memory')}: expected a multiple of 4K, more than 0, got {size_text(vmm.memory)}")
+    if vmm.memory >= boot.pool.size:
+        raise ConfigError(
+            f"{at('memory')}: {size_text(vmm.memory)} of RAM, its tables and RECs do not fit into boot.pool "
+            f"({size_text(boot.pool.size)})"
+        )
+    if not getattr(machine.rmm.features, vmm.hash):
+        raise ConfigError(f"{at('hash')}: {vmm.hash} is off in rmm.features")
+    try:
+        _ = vmm.rpv
+    except ValueError as error:
+        raise ConfigError(f"{at('personalization')}: {error}") from None
+    for key in ("script", "busybox", "modules"):
+        if vmm.initrd is not None and getattr(vmm, key):
+            raise ConfigError(f"{at(key)}: is for the project's initramfs, `vmm.initrd` gives another")
+    tags = [share.tag for share in vmm.shares]
+    for index, tag in enumerate(tags):
+        if tag in tags[:index]:
+            raise ConfigError(f"{where('vmm', 'shares', index, 'tag')}: vmm.shares[{index}].tag: {tag} is another's")
+
+
 def _realm(machine: MachineFile, realm: Realm, index: int, where: Where) -> None:
     features = machine.rmm.features
 
@@ -379,6 +420,14 @@ def _realm(machine: MachineFile, realm: Realm, index: int, where: Where) -> None
         _ = realm.rpv
     except ValueError as error:
         raise ConfigError(f"{at('personalization')}: {error}") from None
+    if realm.linux is not None:
+        if machine.boot.host != "firmware":
+            raise ConfigError(f"{at('linux')}: for the host firmware; under boot.host: vmm use the key `vmm`")
+        if realm.recs != 1:
+            raise ConfigError(f"{at('recs')}: {realm.recs} RECs: the host firmware has one vCPU for Linux")
+        for key in ("at", "entry"):
+            if getattr(realm, key) is not None:
+                raise ConfigError(f"{at(key)}: with `linux`, what is loaded is placed by itself")
 
 
 def _behaviour(machine: MachineFile, index: int, where: Where) -> None:

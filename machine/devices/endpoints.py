@@ -357,6 +357,11 @@ class Endpoints:
             self.stop()
             raise
 
+    def open(self, endpoint: Endpoint) -> None:
+        """Adds one to those that are started already."""
+        self._started.append(endpoint)
+        endpoint.start()
+
     def poll(self) -> bool:
         """Moves what has arrived to the consoles; whether anything has.  Between slices only."""
         arrived = False

@@ -153,6 +153,11 @@ class Ns16550:
             self.drained()
         return value
 
+    @property
+    def listens(self) -> bool:
+        """Whether a driver is there that received bytes would interrupt."""
+        return bool(self._ier & IER_RDA)
+
     def _write(self, register: int, value: int) -> None:
         if register == RBR_THR:
             if self._lcr & LCR_DLAB:

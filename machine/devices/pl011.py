@@ -89,6 +89,11 @@ class Pl011:
         self._raw = INT_TX
         self._wire.set(False)
 
+    @property
+    def listens(self) -> bool:
+        """Whether a driver is there that received bytes would interrupt."""
+        return bool(self._stored[IMSC] & (INT_RX | INT_RT))
+
     def feed(self, data: bytes) -> int:
         """Bytes that arrive on the receive line; returns how many were taken, 0 once the FIFO is full."""
         taken = 0

@@ -79,7 +79,7 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "interrupt": lambda f: _by(f"{f['kind']} to EL{f['el']};", f),
     "mmio": lambda f: _by(_access(f, "pa", "PA") + ";", f),
     "vmm_mmio": lambda f: _by(_access(f, "ipa", "IPA") + ";", f),
-    "unclaimed": lambda f: _by(_access(f, "pa", "PA") + ", where the board has nothing;", f),
+    "unclaimed": lambda f: str(f.get("text") or _access(f, "pa", "PA")),
     "sysreg": _sysreg,
     "lost": lambda f: f"{f['count']} events or more are not in the trace",
 }

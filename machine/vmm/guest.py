@@ -3,28 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.errors import ConfigError, UserError
 from bridge.image import read_bytes
 from machine.bus import Bus
+from machine.config.files import locate
 from machine.devices.console import Console
 from machine.devices.device import Device
-from machine.end import GUEST_EXIT, End
-from machine.vmm.linux import layout
+from machine.end import GUEST_EXIT, STUCK, End
+from machine.vmm.linux import command_line, layout
 from machine.vmm.linux.dtb import read_tree
 from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.initramfs import MARK, build, exit_status
 from machine.vmm.linux.launch import Launch, default_kernel, prepare
+from machine.vmm.names import KernelNames
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
 from machine.vmm.shared import SharedMemory
 from machine.vmm.vcpu import mpidr_of
 from machine.vmm.vgic import VGic
-from machine.vmm.virtio.transport import VirtioDevice, VirtioMmio
+from machine.vmm.virtio.transport import DRIVER_OK, VirtioDevice, VirtioMmio
 
 if TYPE_CHECKING:
     from machine.config.types import Vmm as Description
@@ -36,6 +41,9 @@ CONSOLES = {
     "virtio": (None, "hvc0"),
 }
 GRANULE = 4096
+SMALL = 256 << 20
+SWIOTLB_SLOTS = 8192  # of 2 KiB
+QUIET_NS = 60_000_000_000
 
 
 class ExitWatch:
@@ -45,9 +53,12 @@ class ExitWatch:
         self._sink = sink
         self._line = bytearray()
         self.status: int | None = None
+        # Virtual time in ns, None right after output.
+        self.quiet_since: int | None = None
 
     def write(self, data: bytes) -> None:
         self._sink(data)
+        self.quiet_since = None
         self._line += data
         if b"\n" in data:
             if MARK in self._line:
@@ -89,14 +100,28 @@ class LinuxGuest:
 
     def _configure(self) -> None:
         d = self.description
-        self.vmm.configure(
-            memory=d.memory,
-            ram_base=layout.RAM_BASE,
-            hash=d.hash,
-            rpv=d.rpv,
-            sve_bits=d.sve,
-            pmu_counters=d.pmu,
-        )
+        counters = self.vmm.features.pmu_num_ctrs if d.pmu == "all" else d.pmu
+        self.vmm.configure(ram_base=layout.RAM_BASE)
+        for key, parameters in (
+            ("memory", {"memory": d.memory}),
+            ("hash", {"hash": d.hash}),
+            ("personalization", {"rpv": d.rpv}),
+            ("sve", {"sve_bits": d.sve}),
+            ("pmu", {"pmu_counters": counters}),
+        ):
+            with self._blaming(key):
+                self.vmm.configure(**parameters)
+
+    @contextmanager
+    def _blaming(self, key: str) -> Iterator[None]:
+        """What is wrong inside is wrong with that key of the machine file, if that is where it comes from."""
+        try:
+            yield
+        except UserError as error:
+            node, place = self.machine.config.source.node("vmm", key)
+            if isinstance(node.value, dict):  # a default
+                raise
+            raise ConfigError(f"{place}: vmm.{key}: {error}") from error
 
     # What it is started with
 
@@ -110,26 +135,64 @@ class LinuxGuest:
             mpidrs=tuple(mpidr_of(i) for i in range(d.vcpus)),
             console=console,
             virtio=range(len(self.virtio)),
-            bootargs=f"console={tty}" if d.cmdline is None else d.cmdline,
+            bootargs=self._bootargs(tty) if d.cmdline is None else d.cmdline,
         )
-        kernel = read_kernel(d.kernel or default_kernel())
-        tree = None if d.dtb is None else read_tree(d.dtb)
-        return prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
+        with self._blaming("cmdline"):
+            command_line.check(board.bootargs, board.shared_bit)
+        with self._blaming("kernel"):
+            kernel = read_kernel(self._kernel())
+        with self._blaming("dtb"):
+            tree = None if d.dtb is None else read_tree(d.dtb)
+        launch = prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
+        if d.dump_dtb is not None:
+            try:
+                Path(d.dump_dtb).write_bytes(launch.dtb)
+            except OSError as error:
+                raise UserError(f"{d.dump_dtb}: {error.strerror}") from None
+        return launch
+
+    def _kernel(self) -> Path:
+        name = self.description.kernel
+        if name is None:
+            return default_kernel()
+        return locate(name, self.machine.config.source.where("vmm", "kernel"))
+
+    def _bootargs(self, tty: str) -> str:
+        words = [f"console={tty}", "panic=-1"]  # a panic ends the run: by PSCI SYSTEM_RESET
+        if self._drivers():
+            # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
+            words.append(f"swiotlb={SWIOTLB_SLOTS}")
+        if self.description.memory < SMALL:
+            # Of Debian's kernels CMA and swiotlb take 64 MiB each, more than there is.
+            words += ["cma=0", f"swiotlb={SWIOTLB_SLOTS // 4}"]
+        return " ".join(words)
 
     def _initrd(self, release: str | None) -> tuple[str, bytes]:
         d = self.description
         if d.initrd is not None:
-            return d.initrd, read_bytes(d.initrd)
+            with self._blaming("initrd"):
+                return d.initrd, read_bytes(d.initrd)
         from machine.vmm.linux.cache import cached_busybox, kernel_dir
         from machine.vmm.linux.modules import resolve
 
-        modules = []
-        if d.modules:
-            folder = Path(d.kernel).parent / "modules" if d.kernel else kernel_dir(release or "") / "modules"
-            modules = resolve(folder, d.modules, release=release)
+        folder = Path(d.kernel).parent / "modules" if d.kernel else kernel_dir(release or "") / "modules"
+        modules = resolve(folder, d.modules, optional=self._drivers(), release=release)
         busybox = cached_busybox() if d.busybox else None
+        if d.busybox and busybox is None:
+            raise UserError("no busybox: fetch one with `ccabridge fetch-kernel --busybox`")
         shares = [(share.tag, f"/mnt/{share.tag}") for share in d.shares]
         return "initramfs", build(script=d.script, modules=modules, shares=shares, busybox=busybox)
+
+    def _drivers(self) -> list[str]:
+        """Modules that the devices need of a kernel that does not have them built in; the rng alone needs none."""
+        from machine.vmm.linux.modules import SHARES
+
+        d = self.description
+        wanted = ["virtio_console"] if d.console == "virtio" else []
+        wanted += ["virtio_blk"] if d.disks else []
+        wanted += ["virtio_net"] if d.net is not None else []
+        wanted += [*SHARES] if d.shares else []
+        return ["virtio_mmio", *wanted, *(["virtio-rng"] if d.rng else [])] if wanted else []
 
     # Devices
 
@@ -168,7 +231,14 @@ class LinuxGuest:
     def _out(self, data: bytes) -> None:
         self.watch.write(data)
 
+    @property
+    def takes_input(self) -> bool:
+        """Standard input is a terminal's, or that of a shell; a script from nowhere gets none."""
+        return self.description.script is None or (os.isatty(0) and os.isatty(1))
+
     def _attach(self, bus: Bus, gic: VGic, console: Console) -> None:
+        """Input waits until a driver listens: what opens a UART throws away what has come before."""
+        self._console = console
         self.watch = ExitWatch(console.write)
         kind = self.description.console
         uart: Device
@@ -176,7 +246,7 @@ class LinuxGuest:
             from machine.devices.ns16550 import Ns16550
 
             serial = Ns16550(self.watch.write, lambda level: gic.set_line(32, level))
-            console.plug(serial.feed)
+            console.plug(lambda data: serial.feed(data) if serial.listens else 0)
             serial.drained = console.drained
             uart = serial
             bus.attach(layout.UART.base, uart)
@@ -184,12 +254,13 @@ class LinuxGuest:
             from machine.devices.pl011 import Pl011
 
             pl011 = Pl011(self.watch.write, lambda level: gic.set_line(33, level))
-            console.plug(pl011.feed)
+            console.plug(lambda data: pl011.feed(data) if pl011.listens else 0)
             pl011.drained = console.drained
             uart = pl011
             bus.attach(layout.PL011.base, uart)
         else:
-            console.plug(self.hvc.feed)
+            hvc = self.hvc
+            console.plug(lambda data: hvc.feed(data) if hvc.transport.status & DRIVER_OK else 0)
         memory = SharedMemory(self.vmm.door, self.vmm.memory)
         window = VirtioWindow()
         first = layout.VIRTIO.interrupt or 0
@@ -234,15 +305,17 @@ class LinuxGuest:
         gic = VGic([mpidr_of(v.index) for v in vmm.vcpus], spis=64, lrs=lrs)
         bus = Bus()
         self._attach(bus, gic, console)
-        runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
+        runner = self.runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
         runner.poll = self._poll
+        self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory)
         try:
             runner.run()
         except End as end:
             if end.kind == GUEST_EXIT:
                 if self.watch.status is not None:
                     end.code = self.watch.status
-                vmm.destroy()
+                elif self.description.script is not None and self.description.initrd is None:
+                    end.code, end.reason = 1, f"{end.reason} before its script has ended"
             raise
         finally:
             for device in self.virtio:
@@ -251,3 +324,19 @@ class LinuxGuest:
     def _poll(self) -> None:
         for device in self.virtio:
             device.poll()
+        self._console.drained()
+        d = self.description
+        if d.script is None and d.initrd is None:
+            self._end_of_input()
+
+    def _end_of_input(self) -> None:
+        """The project's shell waits for input, and there will be none: that would go on for ever."""
+        now, watch = self.machine.virtual_ns, self.watch
+        if watch.quiet_since is None or self.machine.attached.endpoints.live:
+            watch.quiet_since = now
+        elif now - watch.quiet_since > QUIET_NS:
+            raise End(
+                STUCK,
+                f"realm `{self.vmm.name}`: its shell has been quiet for {QUIET_NS // 1_000_000_000} s of virtual time, "
+                "and standard input has ended: type in a terminal, or give --exec",
+            )

@@ -32,10 +32,12 @@ def run_vmm(machine: Machine) -> None:
     console = machine.console("realm 0").write
     devices = Bus()
     devices.attach(UART_IPA, Pl011(console))
+    runner = Runner(machine, vmm, devices=devices, console=console)
     try:
-        Runner(machine, vmm, devices=devices, console=console).run()
+        runner.run()
     except End as end:
         if end.kind == GUEST_EXIT:
+            runner.halt()
             vmm.destroy()
         raise
     raise AssertionError("psci is auto: the run ends by End only")
@@ -46,7 +48,7 @@ def _run_linux(machine: Machine, vmm: Vmm, description: Description) -> None:
 
     guest = LinuxGuest(machine, vmm, description)
     guest.build(machine.progress)
-    guest.run(machine.console("realm 0"))
+    guest.run(machine.terminal("realm 0") if guest.takes_input else machine.console("realm 0"))
 
 
 def build_payload(vmm: Vmm, staged: RealmImage) -> None:
@@ -59,6 +61,7 @@ def build_payload(vmm: Vmm, staged: RealmImage) -> None:
         hash=realm.hash,
         rpv=realm.rpv,
         sve_bits=realm.sve,
+        pmu_counters=realm.pmu,
     )
     vmm.create(realm.recs)
     vmm.init_ripas(realm.ram.base, realm.ram.size)

@@ -66,7 +66,7 @@ class HostCalls:
     def _peek(self, gprs: list[int]) -> None:
         memory = self._vmm.memory
         i = memory.index(gprs[0])
-        entry = NONE if i is None else memory.pages[i]
+        entry = NONE if i is None else memory.entry(i)
         gprs[1:4] = 0, 0, 0
         if entry & STATE == DATA:
             gprs[0] = PEEK["PROTECTED"][0]
@@ -83,7 +83,7 @@ class HostCalls:
     def _populate(self, gprs: list[int]) -> None:
         memory = self._vmm.memory
         i = memory.index(gprs[0])
-        if i is None or memory.pages[i] & STATE not in (NONE, DATA):
+        if i is None or memory.entry(i) & STATE not in (NONE, DATA):
             gprs[0] = RmiStatus.ERROR_INPUT
         else:
             gprs[0] = memory.create_unknown(i)

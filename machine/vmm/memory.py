@@ -22,12 +22,15 @@ DATA = 1  # a DATA granule
 SHARED = 2  # a page of the host's that belongs to the shared alias
 MAPPED = 3  # the same, mapped there
 EMPTY = 4  # given up by the realm, nothing there yet
+GIVEN = 5  # given up by the realm, still a DATA granule: it comes back wiped when somebody looks
 STATE = 7
 
 # Stage-2 descriptor of an unprotected page as RTT_MAP_UNPROTECTED takes it: Normal write-back (FWB), S2AP
 _DESC_NORMAL = 0x6 << 2
 _DESC_READ, _DESC_WRITE = 1 << 6, 1 << 7
 _ZERO = bytes(GRANULE)
+_AROUND = 512  # pages that one demand fault brings at most
+_RESERVE = 4096  # pages of the pool that are for what is asked for, tables among it
 
 
 class RealmMemory:
@@ -48,6 +51,7 @@ class RealmMemory:
         self.pages = array("Q", bytes(8 * (options.memory // GRANULE)))
         self._scratch = pool.take()
         self.tables = 0
+        self._after, self._window = -1, 0  # the page after the last demand fault's, and how many that brought
 
     # Pages by IPA
 
@@ -55,6 +59,12 @@ class RealmMemory:
         """Number of the page that a protected IPA or its alias lies in; None for what is not RAM."""
         offset = (ipa & ~self.shared_bit) - self.base
         return offset // GRANULE if 0 <= offset < self.size else None
+
+    def numbers(self, base: int, top: int) -> range:
+        """Numbers of the pages of RAM in [base, top)."""
+        base, top = max(base, self.base), min(top, self.end)
+        first = (base - self.base) // GRANULE
+        return range(first, first + max(top - base, 0) // GRANULE)
 
     def _range(self, verb: str, base: int, size: int) -> range:
         if base % GRANULE or size % GRANULE or size <= 0 or base < self.base or base + size > self.end:
@@ -118,13 +128,24 @@ class RealmMemory:
 
     def _share(self, i: int) -> int:
         """The host's page behind page `i` of RAM, made if need be."""
-        entry = self.pages[i]
+        entry = self.entry(i)
         if entry in (NONE, EMPTY):
             pa = self._pool.take()
             self._door.write(pa, _ZERO)
             self.pages[i] = pa | SHARED
             return pa
         return entry & ~STATE
+
+    def entry(self, i: int) -> int:
+        """PA and state of page `i`, which is the host's by now if the realm gave it up."""
+        entry = self.pages[i]
+        if entry & STATE != GIVEN:
+            return entry
+        pa = entry & ~STATE
+        self._door.call(rmi.DATA_DESTROY, self._rd, self.base + i * GRANULE)
+        self._door.call(rmi.GRANULE_UNDELEGATE, pa)
+        self.pages[i] = pa | SHARED
+        return pa | SHARED
 
     def populate(self, ipa: int, pages: Iterator[bytes] | None, count: int, *, measure: bool) -> Iterator[int]:
         """DATA_CREATE for `count` pages from `ipa`; yields the number done after each.
@@ -156,12 +177,19 @@ class RealmMemory:
     # While the realm runs
 
     def fault_in(self, i: int) -> None:
-        """A page for a protected IPA that the realm touched: its content is zero."""
+        """A page for a protected IPA that the realm touched: its content is zero.
+
+        A realm that goes through its RAM in order gets more pages ahead with each fault, until one is not missing.
+        """
         self.take_back(i)
-        pa = self.granule()
-        ipa = self.base + i * GRANULE
-        self._walked("fault", rmi.DATA_CREATE_UNKNOWN.fid, ipa, pa, ipa)
-        self.pages[i] = pa | DATA
+        self._window = min(2 * self._window, _AROUND) if i == self._after else 1
+        end = min(i + self._window, len(self.pages), i + max(self._pool.free - _RESERVE, 1))
+        self._after = i
+        while self._after < end and self.pages[self._after] == NONE:
+            ipa, pa = self.base + self._after * GRANULE, self.granule()
+            self._walked("fault", rmi.DATA_CREATE_UNKNOWN.fid, ipa, pa, ipa)
+            self.pages[self._after] = pa | DATA
+            self._after += 1
 
     def map(self, i: int, *, writable: bool = True) -> None:
         """Maps the host's page of page `i` at the shared alias."""
@@ -181,20 +209,17 @@ class RealmMemory:
             self.pages[i] = entry & ~STATE | SHARED
 
     def reclaim(self, i: int) -> None:
-        """The realm gave page `i` up: its granule comes back wiped, for the shared alias."""
+        """The realm gave page `i` up: its granule will come back wiped, for the shared alias."""
         entry = self.pages[i]
         if entry & STATE == DATA:
-            pa = entry & ~STATE
-            self._door.call(rmi.DATA_DESTROY, self._rd, self.base + i * GRANULE)
-            self._door.call(rmi.GRANULE_UNDELEGATE, pa)
-            self.pages[i] = pa | SHARED
+            self.pages[i] = entry & ~STATE | GIVEN
         elif entry == NONE:
             self.pages[i] = EMPTY
 
     def take_back(self, i: int) -> None:
         """The realm wants page `i` as RAM: what the host has at the shared alias goes."""
         self.unmap(i)
-        entry = self.pages[i]
+        entry = self.entry(i)
         if entry & STATE == SHARED:
             self._pool.give(entry & ~STATE)
         if entry & STATE != DATA:
@@ -202,6 +227,7 @@ class RealmMemory:
 
     def drop(self, i: int) -> int:
         """DATA_DESTROY of a page that the realm still wants; its status."""
+        self.entry(i)
         result = self._door.smc(rmi.DATA_DESTROY.fid, self._rd, self.base + i * GRANULE)
         if result[0] == SUCCESS:
             self.give_granule(result[1])
@@ -230,7 +256,7 @@ class RealmMemory:
         if i is None or not ipa & self.shared_bit:
             return None
         state = self.pages[i] & STATE
-        return self._share(i) if state in (SHARED, MAPPED, EMPTY) else None
+        return self._share(i) if state in (SHARED, MAPPED, EMPTY, GIVEN) else None
 
     # Taking apart
 

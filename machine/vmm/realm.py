@@ -39,6 +39,20 @@ class State(Enum):
     DESTROYED = "destroyed"
 
 
+_WRONG_STATE = {
+    (State.CONFIGURING, State.CREATED): e.FIXED,
+    (State.CONFIGURING, State.ACTIVE): e.ACTIVE,
+    (State.CREATED, State.ACTIVE): e.ACTIVE,
+    (State.ACTIVE, State.CREATED): e.NOT_ACTIVE,
+    (State.ACTIVE, State.CONFIGURING): e.NOT_ACTIVE,
+}
+
+
+def wrong_state(wanted: State, actual: State) -> Refusal:
+    """What a verb that needs a realm in one state says of one in another."""
+    return _WRONG_STATE.get((wanted, actual), e.NOT_CREATED)
+
+
 def _root(width: int) -> tuple[int, int]:
     """(start level, number of concatenated root tables): the lowest tables that reach the width."""
     level = 1 if width <= 43 else 0 if width <= 48 else -1
@@ -80,14 +94,7 @@ class Vmm:
     def _expect(self, verb: str, state: State) -> None:
         if self.state is state:
             return
-        refusals: dict[tuple[State, State], Refusal] = {
-            (State.CONFIGURING, State.CREATED): e.FIXED,
-            (State.CONFIGURING, State.ACTIVE): e.ACTIVE,
-            (State.CREATED, State.ACTIVE): e.ACTIVE,
-            (State.ACTIVE, State.CREATED): e.NOT_ACTIVE,
-            (State.ACTIVE, State.CONFIGURING): e.NOT_ACTIVE,
-        }
-        raise VmmError(verb, refusals.get((state, self.state), e.NOT_CREATED))
+        raise VmmError(verb, wrong_state(state, self.state))
 
     @property
     def memory(self) -> RealmMemory:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bridge.core import NEVER
@@ -11,7 +12,7 @@ from machine.bus import Bus
 from machine.end import GUEST_EXIT, STUCK, UNHANDLED, End
 from machine.payload_abi import HOST_CALLS
 from machine.vmm.hostcalls import HostCalls
-from machine.vmm.memory import DATA, EMPTY, SHARED, STATE, RealmMemory
+from machine.vmm.memory import DATA, EMPTY, GIVEN, SHARED, STATE, RealmMemory
 from machine.vmm.realm import CPU_ON, Vmm
 from machine.vmm.vcpu import Vcpu
 from rmm.abi import rmi
@@ -33,9 +34,11 @@ _EXIT = REC_ENTER.size
 _GPRS = REC_ENTER.offset("gprs")
 _GIC = REC_ENTER.offset("gicv3_hcr")
 _reason = REC_EXIT.unpacker("exit_reason")
-_sync = REC_EXIT.unpacker("esr", "far", "hpfar", "gprs")
+_syndrome = REC_EXIT.unpacker("esr", "far", "hpfar")
+_X0 = slice(REC_EXIT.offset("gprs"), REC_EXIT.offset("gprs") + 8)
 _gprs = REC_EXIT.unpacker("gprs")
 _gic = REC_EXIT.unpacker("gicv3_hcr", "gicv3_lrs", "gicv3_misr", "gicv3_vmcr")
+_GIC_EXIT = slice(REC_EXIT.offset("gicv3_hcr"), REC_EXIT.by_name["gicv3_vmcr"].end)
 _timers = REC_EXIT.unpacker("cntp_ctl", "cntp_cval", "cntv_ctl", "cntv_cval")
 _ripas = REC_EXIT.unpacker("ripas_base", "ripas_top", "ripas_value")
 _imm = REC_EXIT.unpacker("imm")
@@ -100,7 +103,10 @@ class Runner:
         self._host_calls = HostCalls(vmm, console, lambda ipa: self._stuck[1] if self._stuck[0] == ipa else 0)
         self._memory: RealmMemory = vmm.memory
         self._shared_bit = vmm.options.shared_bit
+        # By vCPU: what its run structure holds from the entry before, and what was read of the exit before.
         self._gic_written: dict[int, tuple[int, Sequence[int]]] = {}
+        self._flags_written: dict[int, int] = {}
+        self._gic_read: dict[int, tuple[bytes, tuple[int, tuple[int, ...], int, int]]] = {}
         self._stuck: tuple[int, int] = (0, 0)
         self._answers: dict[int, Callable[[Vcpu, bytes], bool]] = {
             ExitReason.SYNC: self._sync_exit,
@@ -115,6 +121,8 @@ class Runner:
         self.poll: Callable[[], None] = _nothing
         self.request: PsciRequest | None = None
         self.mmio = self.faults = self.ripas_changes = 0
+        self._exits: deque[tuple[int, bytes]] = deque(maxlen=8)
+        machine.last_exits = self._last_exits
 
     # The loop
 
@@ -133,6 +141,15 @@ class Runner:
                     return request
             if idle:
                 self._idle()
+
+    def halt(self) -> None:
+        """Kicks every vCPU out of the REC_ENTER that it is preempted in: a REC that runs cannot be destroyed."""
+        pe = self.machine.pe
+        for vcpu in self.vmm.vcpus:
+            if vcpu.entry is not None:
+                pe.kicked = True
+                self.machine.rmm.resume(vcpu.entry)
+                pe.kicked, vcpu.entry = False, None
 
     def _wakes(self, vcpu: Vcpu) -> bool:
         if vcpu.wake_at <= self.machine.board.insns:
@@ -177,9 +194,13 @@ class Runner:
             vcpu.entry = None
             if result[0]:
                 raise End(UNHANDLED, f"the host's REC_ENTER failed: {self.vmm.door.explain()}")
-            if not self._answer(vcpu):
+            if not self._answer(vcpu) or (alone and trap and self._another(vcpu)):
                 return
             result = self._enter(vcpu, trap)
+
+    def _another(self, vcpu: Vcpu) -> bool:
+        """Whether what `vcpu` has done (CPU_ON, an SGI, a request to a device) lets another one run."""
+        return any(v.on and v is not vcpu and (not v.waiting or self._wakes(v)) for v in self.vmm.vcpus)
 
     def _enter(self, vcpu: Vcpu, flags: int) -> tuple[int, ...]:
         door, run = self.vmm.door, vcpu.run
@@ -191,7 +212,9 @@ class Runner:
                 hcr, lrs = gic
                 door.write(run + _GIC, b"".join(word.to_bytes(8, "little") for word in (hcr, *lrs)))
                 self._gic_written[vcpu.index] = gic
-        door.write(run, vcpu.flags.to_bytes(8, "little"))
+        if vcpu.flags != self._flags_written.get(vcpu.index):
+            self._flags_written[vcpu.index] = vcpu.flags
+            door.write(run, vcpu.flags.to_bytes(8, "little"))
         vcpu.flags = 0
         return door.smc(rmi.REC_ENTER.fid, vcpu.rec, run)
 
@@ -199,11 +222,21 @@ class Runner:
         """Answers an exit; False when the vCPU does not go on now."""
         data = self.vmm.door.read(vcpu.run + _EXIT, REC_EXIT.size)
         if self.interrupts is not None:
-            hcr, *lrs, misr, vmcr = _gic(data)
-            self.interrupts.fold(vcpu.index, hcr, tuple(lrs), misr, vmcr)
+            raw = data[_GIC_EXIT]
+            seen = self._gic_read.get(vcpu.index)
+            if seen is None or seen[0] != raw:
+                hcr, *lrs, misr, vmcr = _gic(data)
+                seen = self._gic_read[vcpu.index] = (raw, (hcr, tuple(lrs), misr, vmcr))
+            self.interrupts.fold(vcpu.index, *seen[1])
             cntp_ctl, _, cntv_ctl, _ = _timers(data)
             self.interrupts.timers(vcpu.index, cntp_ctl, cntv_ctl)
+        self._exits.append((vcpu.index, data))
         return self._answers[_reason(data)[0]](vcpu, data)
+
+    def _last_exits(self) -> Iterable[str]:
+        from machine.vmm.names import describe_exits
+
+        return describe_exits(self._exits)
 
     def _interrupted(self, vcpu: Vcpu, data: bytes) -> bool:
         return True
@@ -214,23 +247,24 @@ class Runner:
     # Synchronous exceptions
 
     def _sync_exit(self, vcpu: Vcpu, data: bytes) -> bool:
-        esr, far, hpfar, *gprs = _sync(data)
+        esr, far, hpfar = _syndrome(data)
+        x0 = int.from_bytes(data[_X0], "little")
         ec = esr >> 26
         if ec in (EC_DABORT, EC_IABORT):
             ipa = (hpfar & ~0xF) << 8
             if ipa & self._shared_bit:
-                return self._unprotected(vcpu, esr, ipa, far & 0xFFF, gprs[0])
+                return self._unprotected(vcpu, esr, ipa, far & 0xFFF, x0)
             return self._protected(vcpu, esr, ipa)
         if ec == EC_WFX:
             self._wait(vcpu, data)
             return False
-        if ec == EC_SYSREG and self.interrupts is not None and self.interrupts.sysreg(vcpu.index, esr, gprs[0]):
+        if ec == EC_SYSREG and self.interrupts is not None and self.interrupts.sysreg(vcpu.index, esr, x0):
             return True
         raise End(UNHANDLED, f"realm `{self.vmm.name}`: vCPU {vcpu.index} left with ESR {esr:#x}")
 
     def _protected(self, vcpu: Vcpu, esr: int, ipa: int) -> bool:
         i = self._memory.index(ipa)
-        if i is None or self._memory.pages[i] & STATE in (DATA, EMPTY):
+        if i is None or self._memory.pages[i] & STATE in (DATA, EMPTY, GIVEN):
             return self._cannot_mend(vcpu, ipa)
         self.faults += 1
         self._memory.fault_in(i)
@@ -261,7 +295,7 @@ class Runner:
                 self.machine.calls.event("vmm_mmio", "", ipa=ipa + offset, size=size, write=write, value=value)
             return True
         i = self._memory.index(ipa)
-        if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY):
+        if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY, GIVEN):
             self.faults += 1
             self._memory.map(i)
             return True
@@ -304,19 +338,21 @@ class Runner:
         if ripas == Ripas.RAM and (base < memory.base or top > memory.end):
             vcpu.flags = RIPAS_RESPONSE  # there is nothing that could be put there
             return True
+        if ripas == Ripas.RAM:  # while it is EMPTY: what is destroyed later is not RAM
+            for i in memory.numbers(base, top):
+                memory.entry(i)
         while base < top:
             status, done, *_ = memory.set_ripas(vcpu.rec, base, top)
             if status:
                 vcpu.flags = RIPAS_RESPONSE
                 break
-            self._changed(max(base, memory.base), min(done, memory.end), ripas)
+            self._changed(base, done, ripas)
             base = done
         return True
 
     def _changed(self, base: int, top: int, ripas: int) -> None:
         memory = self._memory
-        first = (base - memory.base) >> 12
-        for i in range(first, first + max(top - base, 0) // 4096):
+        for i in memory.numbers(base, top):
             if ripas == Ripas.EMPTY:
                 memory.reclaim(i)
             else:

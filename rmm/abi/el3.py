@@ -17,6 +17,12 @@ _GTSI_ADDR = (
     Condition("addr_bound", _BAD_ADDR, "addr is out of range, or no level 1 GPT describes it"),
 )
 
+_INVAL = El3Status.INVAL
+_BUFFER = (
+    Condition("buf_bound", _BAD_ADDR, "buf is not in the shared buffer"),
+    Condition("size_bound", _INVAL, "size is 0, or buf + size is beyond the shared buffer"),
+)
+
 GTSI_DELEGATE = Call(
     0xC40001B0,
     "RMM_GTSI_DELEGATE",
@@ -40,6 +46,11 @@ ATTEST_GET_REALM_KEY = Call(
     "RMM_ATTEST_GET_REALM_KEY",
     inputs=(Value("buf", t.PA), Value("size", t.SIZE), Value("curve", t.INDEX, doc="0 = P-384")),
     outputs=(Value("key_size", t.SIZE),),
+    conditions=(
+        *_BUFFER,
+        Condition("curve", _INVAL, "the curve is not P-384"),
+        Condition("key_bound", _INVAL, "size is below that of the key"),
+    ),
     section=_SECTION,
     doc="The realm attestation key, into the shared buffer.",
 )
@@ -48,6 +59,12 @@ ATTEST_GET_PLAT_TOKEN = Call(
     "RMM_ATTEST_GET_PLAT_TOKEN",
     inputs=(Value("buf", t.PA), Value("size", t.SIZE), Value("challenge_size", t.SIZE)),
     outputs=(Value("len", t.SIZE), Value("remaining", t.SIZE)),
+    conditions=(
+        *_BUFFER,
+        Condition("challenge_size", _INVAL, "challenge_size is not 0, 32, 48 or 64"),
+        Condition("challenge_bound", _INVAL, "challenge_size is above size"),
+        Condition("token_state", _INVAL, "challenge_size is 0, and no token is being handed out"),
+    ),
     section=_SECTION,
     doc="The platform token, in parts, into the shared buffer.",
 )

@@ -12,6 +12,8 @@ REVISION = 0x10000
 
 INPUT = RsiStatus.ERROR_INPUT
 STATE = RsiStatus.ERROR_STATE
+UNKNOWN = RsiStatus.ERROR_UNKNOWN
+INCOMPLETE = RsiStatus.INCOMPLETE
 
 # A protected page that the RMM must reach: EMPTY is the realm's mistake, any other gap is the host's to fill (§4).
 _PAGE = (
@@ -62,7 +64,7 @@ ATTESTATION_TOKEN_INIT = Call(
     "RSI_ATTESTATION_TOKEN_INIT",
     inputs=(Value("challenge", t.U64, 8),),
     outputs=(Value("max_size", t.SIZE),),
-    conditions=(Condition("no_platform_key", RsiStatus.ERROR_UNKNOWN, "the Root world has given no attestation key"),),
+    conditions=(Condition("no_platform_key", UNKNOWN, "the Root world has given no attestation key"),),
     footprint=("rec.token",),
     section="§4.5",
     doc="Begins an attestation token over a challenge.",
@@ -77,8 +79,15 @@ ATTESTATION_TOKEN_CONTINUE = Call(
         Condition("offset_bound", INPUT, "offset is not below 4096"),
         Condition("size_bound", INPUT, "offset + size is above 4096"),
         Condition("addr_bound", INPUT, "addr is not in the protected half"),
-        Condition("token_state", STATE, "no token was begun by ATTESTATION_TOKEN_INIT"),
+        Condition("token_state", STATE, "no token was begun by ATTESTATION_TOKEN_INIT since the last one ended"),
+        Condition("token_sign", UNKNOWN, "the token could not be signed"),
+        Condition("irq_pending", INCOMPLETE, "an interrupt is pending while the token is signed: the REC exits by IRQ"),
+        *_PAGE,
+        Condition("size_zero", INCOMPLETE, "size is 0"),
+        Condition("token_size", INPUT, "the whole token is larger than the RMM's buffer"),
+        Condition("token_rest", INCOMPLETE, "there is more of the token to come", gives=("len",), late=True),
     ),
+    footprint=("rec.token", "the realm's page at addr"),
     section="§4.6",
     doc="Hands out the next part of the token.",
 )

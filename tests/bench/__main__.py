@@ -22,7 +22,7 @@ from machine.calls import CallRecord
 from machine.config import load
 from machine.end import GUEST_EXIT, End
 from machine.machine import Machine
-from tests.bench import rmi
+from tests.bench import machines, rmi, vmm
 
 HERE = Path(__file__).resolve().parent
 REPEATS = 5
@@ -219,6 +219,7 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
     yield "GRANULE_DELEGATE + UNDELEGATE pairs", f"{pairs} pairs", f"{rate:,.0f}/s", "60,000/s"
     yield "REC_ENTER, RSI_HOST_CALL, REC_ENTER", "host and payload", f"{host_calls():,.0f}/s", "50,000/s"
     yield "process start to first realm output", "hello-realm", f"{process_start():.3f} s", "0.200 s"
+    yield from vmm.rows(3)
 
 
 def main() -> int:
@@ -227,6 +228,9 @@ def main() -> int:
     print(f"{header[0]:<38} {header[1]:<28} {header[2]:>14} {header[3]:>12}")
     for what, measured, result, least in rows():
         print(f"{what:<38} {measured:<28} {result:>14} {least:>12}", flush=True)
+    print("\nwhole machines")
+    for what, measured, result in machines.rows():
+        print(f"{what:<40} {measured:<28} {result:>24}", flush=True)
     print("\nRMI calls in process, through the monitor (DATA_CREATE measured: at least 40,000/s)")
     for command, calls in rmi.commands():
         print(f"{command:<38} {calls:>12,.0f}/s", flush=True)

@@ -349,6 +349,34 @@ def test_ic_ivau__drops_code_in_every_core(bench: Bench) -> None:
     assert other.get_x(0, 1) == [2]
 
 
+def test_ic_ivau__neither_repeats_nor_skips_nor_miscounts_what_follows(bench: Bench) -> None:
+    core = bench.core()
+    core.set_x(1, [CODE])
+    # mov x0, #0; ic ivau, x1; add x0, x0, #1 three times
+    assert bench.run(core, [0xD2800000, 0xD50B7521, *[0x91000400] * 3]) is Reason.SMC
+    assert core.get_x(0, 1) == [3]
+    assert bench.board.insns == 6
+    before = bench.board.insns
+    # mov x0, #0; mov x2, #3; 1: ic ivau, x1; add x0, x0, #1; subs x2, x2, #1; b.ne 1b
+    bench.run(core, [0xD2800000, 0xD2800062, 0xD50B7521, 0x91000400, 0xF1000442, 0x54FFFFA1])
+    assert core.get_x(0, 1) == [3]
+    assert bench.board.insns - before == 2 + 3 * 4 + 1
+
+
+def test_ic_ivau__takes_the_line_and_what_runs_into_it(bench: Bench) -> None:
+    """DDI 0487, CTR_EL0.IminLine = 4: 64 bytes, whose new contents every later fetch sees."""
+    writer, other = bench.core(), bench.core()
+    # 31 times add x0, x0, #1 over two lines; then smc
+    bench.run(other, [0xD2800000, *[0x91000400] * 30], at=DATA)
+    assert other.get_x(0, 1) == [30]
+    for word in (14, 20):  # one in each line: add x0, x0, #2
+        writer.set_x(0, [0x91000800, DATA + 4 * word])
+        bench.run(writer, [STR_W0_X1, 0xD50B7B21, 0xD5033B9F, 0xD50B7521, 0xD5033B9F, 0xD5033FDF])
+    other.pc = DATA
+    other.run(100)
+    assert other.get_x(0, 1) == [32]
+
+
 def _identity_el1(bench: Bench, core: Core, leaf: int) -> None:
     """EL1&0 tables: 1 GiB block at DRAM with `leaf` attributes, 4K granule, 39-bit VA, MMU on."""
     bench.memory.write64(TABLES + 8 * 2, 0x8000_0000 | leaf | 0x401)  # AF, block
@@ -367,6 +395,26 @@ def test_ldtr__uses_el0_rights(bench: Bench) -> None:
     bench.run(core, [0xF8400820])  # ldtr x0, [x1]
     assert taken(core, 1, 0x200)
     assert core.get_sysreg(ESR[1]) == 0x9600_000D  # permission fault, level 1
+
+
+def test_tlbi_by_va__reaches_what_the_engine_has_evicted(bench: Bench) -> None:
+    """DDI 0487 D8.14: no translation of the VA survives, wherever it was kept."""
+    core = bench.core(el=1)
+    _identity_el1(bench, core, 0)
+    level1, level2, level3 = TABLES, TABLES + 0x1000, TABLES + 0x2000
+    bench.memory.write64(level1 + 8 * 2, level2 | 3)
+    bench.memory.write64(level2, level3 | 3)
+    for page in range(512):
+        bench.memory.write64(level3 + 8 * page, 0x8000_0000 + 4096 * page | 0x403)
+    bench.memory.write64(0x8008_0000, 1)
+    bench.memory.write64(0x8009_0000, 2)
+    core.set_x(1, [0x8008_0000, 0x8008_0000 >> 12, 0x8018_0000])
+    # ldr x0, [x1]; ldr x4, [x3]: 256 pages on, where the engine's TLB has one place for both
+    assert bench.run(core, [LDR_X0_X1, 0xF9400064]) is Reason.SMC
+    assert core.get_x(0, 1) == [1]
+    bench.memory.write64(level3 + 8 * 0x80, 0x8009_0000 | 0x403)
+    bench.run(core, [0xD5088762, 0xD5033B9F, 0xD5033FDF, LDR_X0_X1])  # tlbi vaae1, x2; dsb ish; isb; ldr x0, [x1]
+    assert core.get_x(0, 1) == [2]
 
 
 def test_at_s1e1r__fills_par(bench: Bench) -> None:

@@ -138,3 +138,22 @@ def test_enables__are_seen_by_code_and_debugger_alike(board: Wired) -> None:
     board.enable(33)
     assert board.gic.read(DIST + ISENABLER + 4) == 2
     assert board.gic.interrupt(33).enabled
+
+
+def test_hold_secure__keeps_secure_interrupts_from_a_pe_and_no_others(board: Wired) -> None:
+    """IHI 0069, 4.6.2: which of two pending ones is signalled; what firmware holds back stays pending."""
+    core = board.host()
+    board.enable(40)
+    board.enable(41)
+    board.group(40, 0)
+    board.priority(40, 0x10)
+    board.gic.set_line(40, True)
+    board.gic.set_line(41, True)
+    assert lib.cca_irq_lines(core.handle) == 2, "FIQ: Group 0 has the higher priority"
+    board.gic.hold_secure(0, True)
+    assert lib.cca_irq_lines(core.handle) == 1, "IRQ: the Non-secure one is what is left"
+    assert board.gic.interrupt(40).pending
+    board.gic.hold_secure(0, False)
+    assert lib.cca_irq_lines(core.handle) == 2
+    with pytest.raises(IndexError):
+        board.gic.hold_secure(8, True)

@@ -57,7 +57,7 @@ def test_requirements__are_pinned_exactly(declared: dict[str, Any]) -> None:
     project = declared["project"]
     pins = [*declared["build-system"]["requires"], *project["dependencies"]]
     pins += [pin for group in project["optional-dependencies"].values() for pin in group]
-    assert all(re.fullmatch(r"[A-Za-z0-9-]+==[0-9][0-9.]*", pin) for pin in pins), pins
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+==[0-9][0-9.]*(post[0-9]+)?", pin) for pin in pins), pins
     versions: dict[str, set[str]] = {}
     for pin in pins:
         versions.setdefault(pin.split("==")[0].lower(), set()).add(pin)

@@ -62,7 +62,10 @@ ADDRESS = "expected an address such as 0x4000_0000"
 
 H = "host: {behaviour: ["
 ONE = "realms: [{name: a, image: realm.elf}]"
-KINDS = "`reject-ripas`, `partial-ripas`, `deny-cpu-on`, `evict`, `inject-sea` or `ignore-mmio`"
+KINDS = (
+    "`reject-ripas`, `partial-ripas`, `deny-cpu-on`, `evict`, `inject-sea`, `ignore-mmio`, `delay-interrupt` or "
+    "`duplicate-interrupt`"
+)
 
 # One broken line over the board: (line, column of the error, its text).
 BROKEN = [

@@ -22,7 +22,7 @@ RULES = Path(__file__).parent.parent / "rmm"
 ASIDE = frozenset(f"test_{name}" for name in ("fuzz", "state_machine", "corpus", "layout", "text", "mutation_sample"))
 TELLING = {  # files that find most mutants of an interface
     "RMI": ("test_mutation_gaps", "test_declarations", "test_lpa2", "test_psci", "test_effects", "test_enter"),
-    "RSI": ("test_rsi",),
+    "RSI": ("test_rsi", "test_token_calls"),
     "PSCI": ("test_psci",),
 }
 PATIENCE = 30  # seconds for one test: a mutant that never ends is found

@@ -13,5 +13,6 @@ SURVIVORS: dict[tuple[str, str], str] = {
     ("RMI_RTT_DESTROY", "swap rtte_state rtt_live"): "only a TABLE can be live",
     ("RMI_PSCI_COMPLETE", "swap target_align alias"): "an unaligned target that is the caller was an unaligned caller",
     ("RMI_PSCI_COMPLETE", "swap status denied_on"): "a late condition is met after all others, wherever it stands",
+    ("RSI_ATTESTATION_TOKEN_CONTINUE", "swap token_size token_rest"): "a late condition is met after all others",
     ("PSCI_CPU_ON", "swap target_bound target_self"): "the caller exists",
 }

@@ -11,6 +11,7 @@ from rmm.abi.call import Call
 from rmm.abi.structs import HOST_CALL, REALM_PARAMS, REC_ENTER, REC_EXIT, REC_PARAMS
 from rmm.bare import Act, BareMemory, BarePlatform, ScriptedRec
 from rmm.features import Features
+from rmm.protocols import Attester
 from rmm.realm import Realm
 from rmm.rec import Rec
 from rmm.rmm import Rmm
@@ -67,7 +68,7 @@ def features(**changes: Any) -> Features:
 class World:
     """One machine and its host.  `args` of a call are X1 upwards."""
 
-    def __init__(self, offered: Features | None = None, size: int = SIZE) -> None:
+    def __init__(self, offered: Features | None = None, size: int = SIZE, attester: Attester | None = None) -> None:
         self.memory = BareMemory(BASE, size)
         self.platform = BarePlatform(self.memory)
         self.log = Log()
@@ -77,6 +78,7 @@ class World:
             features=features() if offered is None else offered,
             dram=[(BASE, size)],
             observer=self.log,
+            attester=attester,
             amend=amend,
         )
         self._next = BASE

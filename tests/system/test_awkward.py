@@ -138,5 +138,47 @@ def test_behaviour__concerns_the_named_realm_only() -> None:
     for realm, answer in re.findall(r"^\[realm (\d)\] [^:\n]*: (awkward|kind)$", result.out, re.MULTILINE):
         ways.setdefault(realm, []).append(answer)
     k, a = "kind", "awkward"
-    assert ways == {"0": [k, k, k, k, k], "1": [a, a, a, k], "2": [a, k, a, k, k], "3": [k, k, k, a, a]}
+    ways_expected = {"0": [k] * 6, "1": [a, a, a, k, a], "2": [a, k, a, k, k, a], "3": [k, k, k, a, a, k]}
+    assert ways == ways_expected
     assert len(re.findall(r"(\d+) of \1 checks passed", result.out)) == 4
+
+
+def test_kind_host__a_timers_interrupt_comes_once_and_at_once() -> None:
+    """§7.3, §7.5: the host lists what the REC's exit shows to be asserted."""
+    result = host()
+    passed(result)
+    lines = section(result, "a timer")
+    assert lines[:4] == ["kind", "ok   its interrupt comes", "ok   while it is asserted", "ok   at once"]
+    assert {"ok   and only once", "ok   armed again, it comes again"} <= set(lines)
+
+
+def test_delay_interrupt__comes_so_many_exits_late() -> None:
+    for exits in (2, 40):
+        result = host(f"{{type: delay-interrupt, timer: virtual, exits: {exits}}}")
+        passed(result)
+        assert {"ok   so many exits late", "ok   the host held both back"} <= set(section(result, "a timer"))
+
+
+def test_delay_interrupt__of_the_other_timer_alone() -> None:
+    result = host("{type: delay-interrupt, timer: physical}")
+    passed(result)
+    assert section(result, "a timer")[0] == "kind"
+
+
+def test_duplicate_interrupt__comes_once_more_with_the_timer_quiet() -> None:
+    result = host("{type: duplicate-interrupt, times: 1}")
+    passed(result)
+    lines = section(result, "a timer")
+    assert {"ok   and once more, for nothing", "ok   with the timer quiet"} <= set(lines)
+
+
+def test_interrupts__with_a_single_list_register() -> None:
+    result = ccabridge("run", "awkward", "-s", "rmm.features.list_registers=1")
+    assert result.code == 0 and result.out.count("checks passed") == 4
+
+
+def test_delay_interrupt__a_realm_that_sleeps_is_not_stuck() -> None:
+    """Its WFI is trapped while its interrupt is held back."""
+    result = host("{type: delay-interrupt, exits: 100000}")
+    # The payload gives up after 1000 host calls: the check that its interrupt came fails, nothing hangs.
+    assert result.code == 1 and "FAIL its interrupt comes" in result.out

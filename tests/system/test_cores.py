@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from machine.config import load
-from machine.end import GUEST_EXIT, STUCK, End
+from machine.end import GUEST_EXIT, STUCK, End, Reset
 from machine.machine import Machine
 from tests.system.assemble import assemble
 
@@ -345,6 +345,156 @@ main:
     )
     assert run(machine).kind == GUEST_EXIT
     assert words(machine, 2)[1] <= 200
+
+
+@pytest.mark.parametrize("name", ["irqs", "guest", "secure", "smp"])
+@pytest.mark.parametrize("at", [1_000, 40_000, 150_000])
+def test_reset__at_any_time_is_a_cold_boot(name: str, at: int) -> None:
+    """A bark in the midst of interrupts, of a guest, of a request, of RECs: GIC, timers and all work as before."""
+    said: list[str] = []
+    machine = Machine(load(name), said.append)
+    end = run(machine)
+    whole, kind = said[:], end.kind
+    assert kind == GUEST_EXIT and machine.board.insns > at
+    said.clear()
+    machine = Machine(load(name), said.append)
+
+    def bark() -> None:
+        raise Reset("bark")
+
+    machine.alarms.after(at, bark)
+    assert (run(machine).code, machine.resets) == (0, 1)
+    # Times differ; what is checked by the images themselves does not.
+    assert [line for line in said if "checks passed" in line or "failed" in line] == [
+        line for line in whole if "checks passed" in line or "failed" in line
+    ]
+
+
+WAITING = """
+secondary:              // until an interrupt is pending, then marks its mailbox, and off
+    mov x2, #0xf0
+    msr S3_0_C4_C6_0, x2            // ICC_PMR_EL1
+    mov x2, #1
+    msr S3_0_C12_C12_7, x2          // ICC_IGRPEN1_EL1
+    isb
+    ldr x10, =0x080C0000            // PE 1's redistributor
+    add x11, x10, #0x10000
+    mov w12, #-1
+    str w12, [x11, #0x80]
+    str w12, [x11, #0x100]
+    data x9
+    str x12, [x9, #8]               // ready
+    wfi
+    mrs x13, cntpct_el0
+    str x13, [x9]
+    call 0x84000002
+main:
+    ldr x10, =0x08000000
+    mov w11, #0x12
+    str w11, [x10]
+    cpu_on 1, secondary, 0
+    data x9
+1:  yield
+    ldr x1, [x9, #8]
+    cbz x1, 1b
+    mov x1, #2000
+2:  subs x1, x1, #1                 // PE 1 is in its WFI by now
+    b.ne 2b
+    mrs x14, cntpct_el0
+    KICK
+    ldr x1, =5000000
+3:  subs x1, x1, #1
+    b.ne 3b
+    mrs x15, cntpct_el0
+    stp x14, x15, [x9, #16]
+    system_off
+"""
+
+KICKS = {
+    "SGI": "ldr x1, =0x1000002; msr S3_0_C12_C11_5, x1; isb",
+    "PPI": "ldr x1, =0x080D0200; mov w2, #0x100000; str w2, [x1]",
+    "SPI": """
+    mov x1, #1
+    ldr x2, =0x6140
+    str x1, [x10, x2]               // GICD_IROUTER40: PE 1
+    mov w1, #-1
+    str w1, [x10, #0x84]
+    mov w1, #0x100
+    str w1, [x10, #0x104]
+    str w1, [x10, #0x204]""",
+    "line": """
+    mov x1, #1
+    ldr x2, =0x6108
+    str x1, [x10, x2]               // GICD_IROUTER33, the UART's
+    mov w1, #-1
+    str w1, [x10, #0x84]
+    mov w1, #2
+    str w1, [x10, #0x104]
+    ldr x3, =0x09000000
+    mov w1, #0x20
+    str w1, [x3, #0x38]             // UARTIMSC.TXIM
+    mov w1, #0x41
+    str w1, [x3]""",
+}
+
+
+@pytest.mark.parametrize("kick", KICKS)
+def test_wfi__a_pe_that_runs_alone_wakes_another_at_once(tmp_path: Path, kick: str) -> None:
+    """What ends a WFI (DDI 0487, D1.6.2) does so within a quantum, though the PE that causes it has a long turn."""
+    machine = boot(tmp_path, WAITING.replace("KICK", KICKS[kick]), pes=2)
+    assert run(machine).kind == GUEST_EXIT
+    woken, _, kicked, end = words(machine, 4)
+    assert kicked <= woken <= kicked + 200 and end > kicked + 9_000_000
+
+
+def test_wfi__a_timer_of_a_waiting_pe_ends_the_long_turn_of_another(tmp_path: Path) -> None:
+    timer = """
+    mov x1, #0
+    mrs x2, cntpct_el0
+    ldr x3, =1000000
+    add x2, x2, x3
+    msr cntp_cval_el0, x2
+    mov x3, #1
+    msr cntp_ctl_el0, x3
+    str x2, [x9, #32]
+    wfi"""
+    machine = boot(tmp_path, WAITING.replace("KICK", "").replace("    wfi", timer), pes=2)
+    assert run(machine).kind == GUEST_EXIT
+    woken, _, _, end, deadline = words(machine, 5)
+    assert deadline <= woken <= deadline + 200 < end
+
+
+def test_idle_pes__cost_nothing(tmp_path: Path) -> None:
+    """Seven PEs in WFI: the eighth is not interrupted on their account."""
+    text = """
+second:
+    wfi
+    b second
+main:
+    mov x20, #1
+1:  mov x1, x20
+    ldr x2, =second
+    mov x3, #0
+    call 0xC4000003
+    add x20, x20, #1
+    cmp x20, #8
+    b.ne 1b
+    ldr x1, =50000000
+2:  subs x1, x1, #1
+    b.ne 2b
+    system_off
+"""
+    machine = boot(tmp_path, text, pes=8)
+    turns = 0
+
+    def poll() -> None:
+        nonlocal turns
+        turns += 1
+
+    machine.poll = poll
+    assert run(machine).kind == GUEST_EXIT
+    assert machine.board.insns > 100_000_000
+    assert turns < 60, "a turn each for the start of seven PEs, and a look at signals every 20 million instructions"
 
 
 def test_trace__shows_the_arguments_of_the_normal_worlds_psci(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from bridge.pas import GPI
 from machine.calls import CallRecord
 from machine.config import load
 from machine.end import GUEST_EXIT, STUCK, UNHANDLED, End
+from machine.ffa.partition import State
 from machine.machine import Machine
 from tests.system.cli import ccabridge
 
@@ -398,6 +399,41 @@ def test_reset__boots_the_service_again(tmp_path: Path) -> None:
     answer = machine.monitor.normal((0x8400_006F, 0x8001, 0, 4, 0, 0, 0, 0))
     assert answer[:4] == (0x8400_0070, 0x8001_0000, 0, 8)
     machine.close()
+
+
+# ---- interrupts (DEN0077A chapter 9; IHI 0069 4.6.2), configs/secure-irqs.yaml ----
+
+
+@pytest.mark.parametrize("quantum", [300, 50_000])
+def test_interrupts__each_world_has_its_own_whoever_runs(quantum: int) -> None:
+    result = ccabridge("run", "secure-irqs", "-s", f"cpu.quantum={quantum}")
+    assert result.code == 0, result.out
+    assert sum(line.endswith(" ok") and line.startswith("[NS] host: ") for line in result.lines) == 20
+    assert "[NS] host: 20 steps, 0 failed" in result.lines
+
+
+def test_interrupts__trace_shows_the_way_of_each() -> None:
+    result = ccabridge("run", "secure-irqs", "--trace=ffa_msg_send_direct_req,ffa_run,secure_enter,rec_exit")
+    assert re.search(
+        r"rec_exit: REC 0x[0-9a-f]+ exits: FIQ\n[^\n]*secure_enter: [^\n]*handles an interrupt", result.out
+    )
+    assert re.search(r"FFA_MSG_SEND_DIRECT_REQ\([^\n]* = FFA_INTERRUPT\(", result.out)
+    assert re.search(r"FFA_RUN\([^\n]* = FFA_MSG_SEND_DIRECT_RESP\(", result.out)
+
+
+def test_secure_interrupt__of_an_aborted_service_ends_the_machine_by_name() -> None:
+    machine, _ = boot("secure-irqs")
+    service = machine.secure
+    assert service is not None and machine.gic is not None
+    assert service.boot() is None
+    service.world.partition.state = State.ABORTED
+    machine.gic.write(0x0800_0080 + 4, 0)  # GICD_IGROUPR1: Group 0
+    machine.gic.write(0x0800_0104, 1 << 8)
+    machine.gic.set_line(40, True)
+    end = machine.run()
+    machine.close()
+    assert (end.kind, end.code) == (UNHANDLED, 3)
+    assert end.reason == "a Secure interrupt is pending, and nobody in the Secure world waits for it"
 
 
 # ---- no Secure world, other worlds ----

@@ -11,8 +11,8 @@ from tests.system.cli import ccabridge
 
 # Bare boards have nothing to run until the user loads something.
 BOARDS = {"fvp-base", "qemu-virt"}
-# It boots what the user fetched, to a shell: tests/system/test_linux.py.
-NEEDS_A_KERNEL = {"linux-realm"}
+# They boot what the user fetched: tests/system/test_linux.py, test_linux_firmware.py.
+NEEDS_A_KERNEL = {"linux-realm", "linux-host", "linux-loader"}
 RUNNABLE = sorted(set(names()) - BOARDS - NEEDS_A_KERNEL)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.system.cli import ccabridge
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/payload.md", "docs/trace.md", "docs/secure-world.md")
+PAGES = ("README.md", "docs/payload.md", "docs/trace.md", "docs/secure-world.md", "docs/debugging.md")
 MARK = re.compile(r"(<!-- transcript: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 

@@ -9,13 +9,15 @@
 #include "print.h"
 #include "rsi.h"
 
-/* X0..X4 at entry. */
+/* X0..X6 at entry. */
 struct realm_entry {
     uint64_t ram_base;   /* IPA of the protected RAM */
     uint64_t ram_size;   /* bytes */
     uint64_t shared_bit; /* the same IPA with this bit set is unprotected: shared with the host */
     uint64_t ipa_bits;   /* IPA width */
     uint64_t uart;       /* unprotected IPA of a PL011 */
+    uint64_t dtb;        /* IPA of a device tree and of a kernel's first instruction: for boot loaders, else 0 */
+    uint64_t kernel;
 };
 
 extern struct realm_entry realm_entry;

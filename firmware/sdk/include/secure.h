@@ -17,6 +17,9 @@ void secure_request(uint16_t sender, uint64_t payload[5]);
  * to handle them. */
 void secure_exception(struct frame *frame);
 
+/* A Secure interrupt has come while the service waited (FFA_INTERRUPT); define it to acknowledge, handle and end it. */
+void secure_interrupt(void);
+
 /* Leaves the PE to the Normal world until it calls FFA_RUN. */
 void secure_yield(void);
 /* Gives up: what the service does now, and every request from now on, ends with FFA_ERROR (ABORTED). */

@@ -46,10 +46,12 @@ __attribute__((weak)) void realm_exception(struct frame *frame)
 }
 
 /* From crt0_realm.S, with the registers of the REC's entry. */
-_Noreturn void realm_start(uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4);
+_Noreturn void realm_start(uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4, uint64_t x5,
+                            uint64_t x6);
 
-_Noreturn void realm_start(uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4)
+_Noreturn void realm_start(uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3, uint64_t x4, uint64_t x5,
+                            uint64_t x6)
 {
-    realm_entry = (struct realm_entry){x0, x1, x2, x3, x4};
+    realm_entry = (struct realm_entry){x0, x1, x2, x3, x4, x5, x6};
     realm_exit(main());
 }

@@ -16,6 +16,10 @@ __attribute__((weak)) void secure_exception(struct frame *frame)
     secure_abort();
 }
 
+__attribute__((weak)) void secure_interrupt(void)
+{
+}
+
 void secure_yield(void)
 {
     ffa_call(SMC_FFA_YIELD, 0, 0, 0, 0, 0, 0, 0);
@@ -59,6 +63,9 @@ _Noreturn void secure_start(void)
             r = answer(&r);
             break;
         case SMC_FFA_INTERRUPT:
+            secure_interrupt();
+            r = wait();
+            break;
         case SMC_FFA_RUN:
             r = wait();
             break;

@@ -13,6 +13,8 @@ MAX_LENGTH = 2047
 _CONSOLE = re.compile(
     r"(?:^| )((?:earlycon=\w+,(?:mmio\w*,)?|console=\w+,mmio\w*,)(0x[0-9a-fA-F]{1,16}|\d{1,19}))(?=[, ]|$)"
 )
+# A realm is described by a device tree; with these Linux asks for ACPI tables instead.
+_ACPI = re.compile(r"(?:^| )(acpi=(?:on|force))(?= |$)")
 
 
 def check(text: str, shared_bit: int | None = None) -> None:
@@ -24,6 +26,9 @@ def check(text: str, shared_bit: int | None = None) -> None:
         raise UserError(f"a kernel command line of {len(text)} bytes: Linux takes at most {MAX_LENGTH}")
     if not text.isascii() or not text.isprintable():
         raise UserError("the kernel command line has characters that are not printable ASCII")
+    acpi = _ACPI.search(text)
+    if acpi is not None:
+        raise UserError(f"`{acpi[1]}`: ACPI is not supported: a realm here is described by a device tree")
     if shared_bit is None:
         return
     for match in _CONSOLE.finditer(text):

@@ -37,10 +37,16 @@ class Launch:
 
 
 def prepare(
-    board: Board, kernel: Kernel, *, initrd: tuple[str, bytes] | None = None, dtb: Tree | None = None
+    board: Board,
+    kernel: Kernel,
+    *,
+    initrd: tuple[str, bytes] | None = None,
+    dtb: Tree | None = None,
+    reserved: int = 0,
 ) -> Launch:
     """Places a kernel, an initrd (its path and content) and a device tree: a given one, or that of the board.
 
+    reserved: bytes at the start of RAM that are a boot loader's, a multiple of 2 MiB.
     UserError when they do not fit, when the device tree lies, or when the kernel cannot be a realm.
     """
     if kernel.release is not None and not kernel.knows_rsi:
@@ -48,7 +54,7 @@ def prepare(
             f"{kernel.path}: Linux {kernel.release} was built without support for realms (RSI, 6.13 or later)"
         )
     size = None if initrd is None else (initrd[0], len(initrd[1]))
-    where = place(kernel, board.ram_base, board.ram_size, dtb_size=MAX_DTB, initrd=size)
+    where = place(kernel, board.ram_base + reserved, board.ram_size - reserved, dtb_size=MAX_DTB, initrd=size)
     if dtb is None:
         data = generate(replace(board, initrd=where.initrd))
     else:

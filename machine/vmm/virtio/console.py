@@ -28,7 +28,8 @@ class Console(VirtioDevice):
 
     name = "console"
     id = 3
-    queues = (64, 64)
+    # Linux fills the whole receive queue with pages: more of them would fill the swiotlb pool of a small realm.
+    queues = (16, 64)
     patient = (TRANSMIT,)
 
     def __init__(self, sink: Callable[[bytes], None], columns: int = 0, rows: int = 0) -> None:

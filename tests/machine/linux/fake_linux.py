@@ -144,6 +144,8 @@ class FakeLinux:
                 return 77
             case 260:
                 return self._wait(uc, v[1])
+            case 25:
+                return 0 if v[0] <= 2 or v[0] in self._open else EBADF
             case 172:
                 return self.pid
             case 29 | 24 | 157 | 81 | 116:

@@ -303,6 +303,51 @@ def test_host_view__does_not_reach_the_realms_pages(vmm: Vmm) -> None:
         vmm.door.write(pa, b"x")
 
 
+# Demand faults and pages given up
+
+
+def test_demand_faults__in_order_bring_twice_as_many_each(vmm: Vmm) -> None:
+    memory = active(vmm).memory
+
+    def brought(page: int) -> list[int]:
+        before = list(memory.pages)
+        memory.fault_in(page)
+        return [i for i, entry in enumerate(memory.pages) if entry != before[i]]
+
+    assert brought(0) == [0]
+    assert brought(1) == [1, 2]
+    assert brought(3) == [3, 4, 5, 6]
+    assert brought(100) == [100]  # out of order
+    assert brought(98) == [98]
+    assert brought(99) == [99]  # 100 is there
+    assert brought(1023) == [1023]  # the last of RAM
+
+
+def test_demand_faults__bring_2_mib_at_most(vmm: Vmm) -> None:
+    memory = active(vmm).memory
+    page = 0
+    for window in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1):
+        memory.fault_in(page)
+        page += window
+        assert sum(entry != 0 for entry in memory.pages) == page
+
+
+def test_page_given_up__comes_back_wiped_when_somebody_looks(vmm: Vmm) -> None:
+    created(vmm)
+    vmm.populate(RAM, G, b"secret")
+    vcpu = vmm.add_vcpu()
+    vcpu.set_pc(RAM)
+    vmm.finalize(vcpu)
+    vmm.activate()
+    memory = vmm.memory
+    pa = memory.pages[0] & ~7
+    memory.reclaim(0)
+    with pytest.raises(HostMemoryFault):
+        vmm.door.read(pa, 8)
+    assert memory.shared_page(RAM | memory.shared_bit) == pa
+    assert vmm.door.read(pa, G) == bytes(G)
+
+
 # PSCI
 
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`ccabridge measure`: the initial measurement of a machine's realms, without running it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from machine.config.loader import MachineConfig
+    from machine.measure import Prediction, Step
+
+HELP = "compute the initial measurement (RIM) of realms without running them, or say why two differ"
+_MAX_FILE = 256 << 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from bridge.cli import realm
+
+    parser.add_argument(
+        "machine",
+        nargs="*",
+        metavar="FILE|NAME|ELF",
+        help="machine file, shipped name or realm payload; or `diff A B`, where A and B may also be what "
+        "`measure --steps --json` printed",
+    )
+    parser.add_argument(
+        "-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key (of B, under diff)"
+    )
+    parser.add_argument("--steps", action="store_true", help="each call that is measured, and the RIM after it")
+    parser.add_argument("--json", action="store_true", help="one JSON object a realm")
+    realm.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from bridge.errors import UserError
+
+    if args.machine[:1] == ["diff"]:
+        if len(args.machine) != 3:
+            raise UserError("measure diff: expected two: machine files, shipped names, or output of --steps --json")
+        return _diff(args.machine[1], args.machine[2], args)
+    if len(args.machine) > 1:
+        raise UserError("measure: expected one machine (or `diff A B`)")
+    from machine.measure import predict
+
+    found = predict(_configure(args, args.machine[0] if args.machine else None, args.set))
+    if not found:
+        raise UserError(f"{args.machine[0]}: the machine has no realm")
+    for prediction in found:
+        _print_json(prediction, steps=args.steps) if args.json else _print(prediction, steps=args.steps)
+    return 0
+
+
+def _configure(args: argparse.Namespace, name: str | None, overrides: list[str]) -> MachineConfig:
+    """As `run` takes it."""
+    from bridge.cli import run
+
+    words = argparse.Namespace(**{**vars(args), "machine": name, "set": overrides, "load": [], "entry": None})
+    return run._configure(words)
+
+
+def _print_json(prediction: Prediction, *, steps: bool) -> None:
+    import msgspec
+
+    value = msgspec.to_builtins(prediction)
+    if not steps:
+        value = {key: value[key] for key in ("realm", "hash", "rim")}
+    print(msgspec.json.encode(value).decode())
+
+
+def _print(prediction: Prediction, *, steps: bool) -> None:
+    if steps:
+        for step in prediction.steps:
+            print(f"{_text(step)}: {step.rim}")
+        extra = prediction.unmeasured["RECs that are not runnable"]
+        if extra != "0":
+            print(f"RMI_REC_CREATE of {extra} more, not runnable: not measured")
+    print(f"realm {prediction.realm}: {prediction.hash} {prediction.rim}")
+
+
+def _text(step: Step) -> str:
+    if step.values:
+        return f"{step.call} {' '.join(f'{name}={value:#x}' for name, value in step.values.items())}"
+    what = f"{step.what} " if step.what else ""
+    return f"{step.call} {what}{step.base:#x} to {step.top - 1:#x}"
+
+
+def _load(name: str, args: argparse.Namespace, overrides: list[str]) -> list[Prediction]:
+    """The realms of a machine, or those that a file of JSON lines holds."""
+    import msgspec
+
+    from bridge.errors import UserError
+    from machine.measure import Prediction, predict
+
+    if name.endswith(".json"):
+        try:
+            with open(name, "rb") as file:
+                data = file.read(_MAX_FILE + 1)
+            if len(data) > _MAX_FILE:
+                raise UserError(f"{name}: more than {_MAX_FILE} bytes")
+            found = msgspec.json.Decoder(Prediction).decode_lines(data)
+        except OSError as error:
+            raise UserError(f"{name}: {error.strerror}") from None
+        except msgspec.MsgspecError as error:
+            raise UserError(f"{name}: not the output of `measure --steps --json`: {error}") from None
+        if any(not one.steps for one in found):
+            raise UserError(f"{name}: it has no steps: `measure --steps --json` prints them")
+        return found
+    return predict(_configure(args, name, overrides))
+
+
+def _diff(first: str, second: str, args: argparse.Namespace) -> int:
+    """Exit code 1 when a RIM differs."""
+    from bridge.errors import UserError, one_line
+    from machine.measure import differences, unmeasured
+
+    a, b = _load(first, args, []), _load(second, args, args.set)
+    if len(a) != len(b) or not a:
+        raise UserError(f"measure diff: {first} has {len(a)} realms, {second} has {len(b)}")
+    same = True
+    for left, right in zip(a, b, strict=True):
+        same = same and left.rim == right.rim
+        name = left.realm if left.realm == right.realm else f"{left.realm} / {right.realm}"
+        print(f"realm {name}: {'the RIMs are equal' if left.rim == right.rim else 'the RIMs differ'}")
+        for line in differences(left, right):
+            print(one_line(f"  {line}"))
+        for line in unmeasured(left, right):
+            print(one_line(f"  not measured: {line}"))
+    return 0 if same else 1

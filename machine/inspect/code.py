@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Registers with their bits named, code, and backtraces by frame pointers (AAPCS64, 6.4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bridge.arch.disassembly import disassemble
+from bridge.arch.esr import decode_esr
+from bridge.arch.pstate import describe_pstate
+from bridge.arch.registers import named
+from machine.inspect.contexts import Context, contexts, rec_core, register
+
+if TYPE_CHECKING:
+    from machine.machine import Machine
+
+FRAMES = 64
+LINES = 256
+FETCH = 2
+EL1 = ("SCTLR_EL1", "TCR_EL1", "TTBR0_EL1", "TTBR1_EL1", "MAIR_EL1", "VBAR_EL1", "ESR_EL1", "FAR_EL1", "ELR_EL1")
+EL1_REST = ("SPSR_EL1", "SP_EL0", "CPACR_EL1", "TPIDR_EL0", "TPIDR_EL1", "CNTV_CTL_EL0", "CNTV_CVAL_EL0")
+EL2 = ("HCR_EL2", "SCTLR_EL2", "TCR_EL2", "TTBR0_EL2", "VTTBR_EL2", "VTCR_EL2", "VBAR_EL2", "ESR_EL2", "FAR_EL2")
+EL2_REST = ("HPFAR_EL2", "ELR_EL2", "SPSR_EL2", "CPTR_EL2")
+SYSTEM = {1: EL1 + EL1_REST, 2: EL1 + EL1_REST + EL2 + EL2_REST}
+
+
+def register_text(name: str, value: int) -> str:
+    """`ESR_EL1 = 0x96000010 EC=… DFSC=…`."""
+    if name.startswith("ESR_"):
+        return f"{name} = {value:#x} {decode_esr(value)}"
+    fields = named(name)
+    return f"{name} = {value:#x}" + (f" {fields(value)}" if fields is not None else "")
+
+
+def symbol(machine: Machine, context: Context, pc: int) -> str:
+    return machine.symbols.symbolise(context.core, pc) if context.core is not None else f"{pc:#x}"
+
+
+def registers(machine: Machine, context: Context) -> Iterator[str]:
+    """General registers, PSTATE, and the system registers of the levels that the context has."""
+    x, sp, pc, pstate = context.general()
+    yield f"{context.title}"
+    yield f"  PC {symbol(machine, context, pc)}  SP {sp:#x}  PSTATE {describe_pstate(pstate)}"
+    for at in range(0, 31, 4):
+        yield "  " + "  ".join(f"X{n:<2} {x[n]:#018x}" for n in range(at, min(at + 4, 31)))
+    if context.core is not None:
+        highest = machine.config.boot.el if context.key[0] == "pe" else 1
+        for name in SYSTEM[highest]:
+            yield f"  {register_text(name, register(context.core, name))}"
+
+
+def read_virtual(machine: Machine, context: Context, va: int, size: int) -> bytes | None:
+    """Memory in the context's present translation; None where a byte of it cannot be read."""
+    if context.core is None:
+        return None
+    out = bytearray()
+    while size:
+        va &= (1 << 64) - 1
+        part = min(size, 4096 - (va & 0xFFF))
+        at = context.core.translate(va) or context.core.translate(va, FETCH)
+        if at is None or not machine.memory.is_ram(at[0], part):
+            return None
+        out += machine.memory.read(at[0], part)
+        va += part
+        size -= part
+    return bytes(out)
+
+
+def code(machine: Machine, context: Context, va: int | None, count: int) -> Iterator[str]:
+    """Instructions from a VA, or around the PC (marked)."""
+    pc = context.general()[2]
+    first = pc - 16 if va is None else va & ~3
+    for at in range(first, first + 4 * min(max(count, 1), LINES), 4):
+        word = read_virtual(machine, context, at, 4)
+        text = "not readable" if word is None else disassemble(int.from_bytes(word, "little"), at)
+        yield f"{'=>' if at == pc else '  '} {symbol(machine, context, at)}: {text}"
+
+
+def backtrace(machine: Machine, context: Context) -> Iterator[str]:
+    """Return addresses up the chain of frame records."""
+    x, _, pc, _ = context.general()
+    yield f"#0 {symbol(machine, context, pc)}"
+    frame, below = x[29], 0
+    for number in range(1, FRAMES):
+        record = read_virtual(machine, context, frame, 16) if frame and not frame & 7 else None
+        if record is None or frame <= below:
+            return
+        back = int.from_bytes(record[8:], "little")
+        if back == 0:
+            return
+        yield f"#{number} {symbol(machine, context, back)}"
+        frame, below = int.from_bytes(record[:8], "little"), frame
+
+
+def world(machine: Machine) -> Iterator[str]:
+    """Virtual time, each PE and what it runs, each context and where it is."""
+    yield f"{machine.board.insns:,} instructions, {machine.virtual_ns / 1e6:.6f} ms of virtual time"
+    for pe in machine.pes:
+        turn = "" if pe is not machine.pe else ", its turn"
+        yield f"PE {pe.index}: {pe.mode.value}{' (waiting)' if pe.waiting else ''}{turn}"
+    for context in contexts(machine):
+        here = "* " if context.core is not None and context.core is machine.running else "  "
+        pc = context.general()[2]
+        never = "" if context.core is not None else ", has not run"
+        yield f"{here}{context.title}: {symbol(machine, context, pc)}{never}"
+
+
+def rec(machine: Machine, context: Context) -> Iterator[str]:
+    """A REC: registers, list registers, what it waits for."""
+    one = context.rec
+    if one is None:
+        yield f"{context.title} is no REC"
+        return
+    yield from registers(machine, context)
+    yield f"  {one.state}, {'runnable' if one.runnable else 'not runnable'}, REC granule {one.pa:#x}"
+    if context.core is not None:
+        state = machine.interrupts.virtual(context.core)
+        yield f"  ICH_HCR_EL2 {state.hcr:#x}, ICH_VMCR_EL2 {state.vmcr:#x}, ICH_MISR_EL2 {state.misr:#x}"
+        for number, lr in enumerate(state.lrs):
+            if lr:
+                yield f"  LR{number} = {lr:#x}: INTID {lr & 0xFFFF_FFFF}, {_LR_STATE[lr >> 62]}"
+    if one.psci is not None:
+        yield f"  waits for PSCI_COMPLETE: {one.psci.call.name} of REC {one.psci.target}"
+    if one.host_call is not None:
+        yield f"  host call under way, structure at IPA {one.host_call:#x}"
+    if one.ripas_top:
+        yield f"  RIPAS change asked for: [{one.ripas_base:#x}, {one.ripas_top:#x}), done to {one.ripas_addr:#x}"
+    if rec_core(one).present is None:
+        yield "  it has not run"
+
+
+_LR_STATE = ("invalid", "pending", "active", "pending and active")
