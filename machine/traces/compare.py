@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import count, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from machine.traces.item import Item, status_name
 from machine.traces.reading import Recorded
@@ -65,50 +68,72 @@ def diff(left: Recorded, right: Recorded, by: str = "all") -> tuple[bool, Iterat
     """
     notes: list[str] = []
     logs = left.log or right.log
-    if not logs:
-        one, other = list(left.items), list(right.items)
-    else:
-        one, other = _loggable(left.items), _loggable(right.items)
+    one, other = left.items, right.items
+    if logs:
+        ours, theirs = _loggable(one), _loggable(other)
         if not left.log:
-            one, gone = _as_logged(one, other)
+            ours, gone = _as_logged(ours, theirs)
             notes += _left_out(left.path, right.path, gone)
         if not right.log:
-            other, gone = _as_logged(other, one)
+            theirs, gone = _as_logged(theirs, ours)
             notes += _left_out(right.path, left.path, gone)
-    key = _key(by, logs)
-    keys, others = [key(item) for item in one], [key(item) for item in other]
-    at = next((i for i, (a, b) in enumerate(zip(keys, others, strict=False)) if a != b), min(len(keys), len(others)))
-    same = at == len(keys) == len(others)
-    return same, _report(left, right, one, other, keys, others, at, notes)
+        one, other = iter(ours), iter(theirs)
+    parting = _part(one, other, _key(by, logs))
+    return parting.same, _report(left, right, parting, notes)
 
 
 def _left_out(path: Path, log: Path, names: list[str]) -> list[str]:
     return [f"left out of {path}, since {log} does not log them: {', '.join(names)}"] if names else []
 
 
-def _report(
-    left: Recorded, right: Recorded, one: list[Item], other: list[Item], keys: list[str], others: list[str], at: int,
-    notes: list[str],
-) -> Iterator[str]:  # fmt: skip
+class _Parting(NamedTuple):
+    """at: how many events are the same; before: the last of them; ours, theirs: what follows, WINDOW of each."""
+
+    at: int
+    before: list[Item]
+    ours: list[Item]
+    theirs: list[Item]
+    again: tuple[int, int] | None  # how far behind the parting they meet
+
+    @property
+    def same(self) -> bool:
+        return not self.ours and not self.theirs
+
+
+def _part(one: Iterator[Item], other: Iterator[Item], key: Key) -> _Parting:
+    before: deque[Item] = deque(maxlen=CONTEXT)
+    for at in count():
+        pair = [*islice(one, 1)], [*islice(other, 1)]
+        if not pair[0] or not pair[1] or key(pair[0][0]) != key(pair[1][0]):
+            ours = [*pair[0], *islice(one, WINDOW)]
+            theirs = [*pair[1], *islice(other, WINDOW)]
+            again = _again([key(item) for item in ours], [key(item) for item in theirs])
+            return _Parting(at, list(before), ours, theirs, again)
+        before += pair[0]
+    raise AssertionError("count() does not end")
+
+
+def _report(left: Recorded, right: Recorded, parting: _Parting, notes: list[str]) -> Iterator[str]:
     yield from notes
-    if at == len(one) == len(other):
-        yield f"the same {at:,} events"
+    if parting.same:
+        yield f"the same {parting.at:,} events"
         return
-    yield f"the first {at:,} events are the same; then:"
-    for item in one[max(at - CONTEXT, 0) : at]:
+    yield f"the first {parting.at:,} events are the same; then:"
+    for item in parting.before:
         yield f"  {_line(left, item)}"
-    again = _again(keys, others, at)
-    rows, more = again if again is not None else (min(at + 1, len(one)), min(at + 1, len(other)))
-    for sign, recorded, items, end in (("<", left, one, rows), (">", right, other, more)):
-        shown = items[at : min(end, at + CONTEXT)]
-        if at == len(items):
+    lengths = parting.again or (min(1, len(parting.ours)), min(1, len(parting.theirs)))
+    for sign, recorded, items, length in (
+        ("<", left, parting.ours, lengths[0]),
+        (">", right, parting.theirs, lengths[1]),
+    ):
+        if not items:
             yield f"{sign} {recorded.path} ends here"
-        for item in shown:
+        for item in items[: min(length, CONTEXT)]:
             yield f"{sign} {_line(recorded, item)}"
-        if end - at > CONTEXT:
-            yield f"{sign} … and {end - at - CONTEXT:,} more"
-    if again is not None and (rows < len(one) or more < len(other)):
-        yield f"they agree again after {rows - at:,} of {left.path} and {more - at:,} of {right.path}"
+        if length > CONTEXT:
+            yield f"{sign} … and {length - CONTEXT:,} more"
+    if parting.again is not None:
+        yield f"they agree again after {lengths[0]:,} of {left.path} and {lengths[1]:,} of {right.path}"
 
 
 def _line(recorded: Recorded, item: Item) -> str:
@@ -116,12 +141,11 @@ def _line(recorded: Recorded, item: Item) -> str:
     return f"{where} {line_of(item)}"
 
 
-def _again(keys: list[str], others: list[str], at: int) -> tuple[int, int] | None:
-    """The nearest places after a divergence from which RUN events are the same."""
+def _again(keys: list[str], others: list[str]) -> tuple[int, int] | None:
+    """The nearest places from which RUN events are the same."""
     for total in range(1, WINDOW):
         for skip in range(total + 1):
-            i, j = at + skip, at + total - skip
-            ours, theirs = keys[i : i + RUN], others[j : j + RUN]
+            ours, theirs = keys[skip : skip + RUN], others[total - skip : total - skip + RUN]
             if len(ours) == RUN and ours == theirs:
-                return i, j
+                return skip, total - skip
     return None

@@ -141,7 +141,11 @@ def _template(decl: Call) -> str:
 
 
 class _Bad(Exception):
-    """What is wrong with a line."""
+    """What is wrong with a line; at: the key whose value that is."""
+
+    def __init__(self, what: str, at: str = "") -> None:
+        super().__init__(what)
+        self.at = at
 
 
 def read(path: Path) -> tuple[Header, Iterator[Item]]:
@@ -153,39 +157,62 @@ def read(path: Path) -> tuple[Header, Iterator[Item]]:
         raise UserError(f"{path}: empty: a trace has a header") from None
     data = _object(path, number, first)
     if data.get("format") != FORMAT:
-        raise UserError(f"{path}: no trace of ccabridge: its first line is not a header")
-    if data.get("version") != VERSION:
-        raise UserError(f"{path}: version {str(data.get('version'))[:20]} of the format: this is version {VERSION}")
-    rate, machine = data.get("rate"), data.get("machine")
-    if type(rate) is not int or not 0 < rate < 1 << 64 or not isinstance(machine, str):
-        raise UserError(f"{path}:1: the header needs `rate`, instructions a second, and `machine`")
-    return Header(rate, machine), _items(path, lines)
+        raise UserError(f"{path}:{number}:1: no trace of ccabridge: its first line is not a header")
+    try:
+        return _header(data), _items(path, lines)
+    except _Bad as error:
+        raise _wrong(path, number, first, error) from None
+
+
+def _header(data: dict[str, Any]) -> Header:
+    version, rate, machine = data.get("version"), data.get("rate"), data.get("machine")
+    if version != VERSION or type(version) is not int:
+        raise _Bad(f"version {str(version)[:20]} of the format: this is version {VERSION}", "version")
+    if type(rate) is not int or not 0 < rate < 1 << 64:
+        raise _Bad("the header needs `rate`, instructions a second", "rate")
+    if not isinstance(machine, str):
+        raise _Bad("the header needs `machine`, a name", "machine")
+    return Header(rate, machine)
+
+
+def _wrong(path: Path, number: int, line: str, error: _Bad) -> UserError:
+    column = line.find(f'"{error.at}"') + 1 if error.at else 0
+    return UserError(f"{path}:{number}:{max(column, 1)}: {error}")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             for number in range(1, 1 << 62):
                 line = file.readline(LONGEST_LINE)
                 if not line:
                     return
                 if len(line) == LONGEST_LINE:
-                    raise UserError(f"{path}:{number}: longer than {LONGEST_LINE} characters")
+                    raise UserError(f"{path}:{number}:{LONGEST_LINE}: the line is longer than a trace's")
+                if not line.isascii():
+                    _check_encoding(path, number, line)
                 if line.strip():
                     yield number, line
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8") from None
+
+
+def _check_encoding(path: Path, number: int, line: str) -> None:
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}:{number}:{error.start + 1}: not UTF-8") from None
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         data = json.loads(line)
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}:{number}: not JSON") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{number}:{error.colno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError):  # numbers of thousands of digits; nested without end
+        raise UserError(f"{path}:{number}:1: not JSON that a trace has") from None
     if not isinstance(data, dict):
-        raise UserError(f"{path}:{number}: an object is expected")
+        raise UserError(f"{path}:{number}:1: an object is expected")
     return data
 
 
@@ -195,13 +222,13 @@ def _items(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Item]:
         try:
             yield _item(data)
         except _Bad as error:
-            raise UserError(f"{path}:{number}: {error}") from None
+            raise _wrong(path, number, line, error) from None
 
 
 def _item(data: dict[str, Any]) -> Item:
     name, world = data.get("e"), data.get("w")
     if not isinstance(name, str) or world not in WORLDS:
-        raise _Bad("an event needs `e`, its name, and `w`, its world")
+        raise _Bad("an event needs `e`, its name, and `w`, its world", "w" if isinstance(name, str) else "e")
     insns = _number(data, "i")
     fields: dict[str, Any] = {}
     call = None
@@ -210,7 +237,7 @@ def _item(data: dict[str, Any]) -> Item:
     elif name in _OWN:
         fields = _fields(name, data.get("f"))
     else:
-        raise _Bad(f"`{name[:60]}` is no event")
+        raise _Bad(f"`{name[:60]}` is no event", "e")
     symbol = data.get("sym")
     return Item(
         insns,
@@ -230,13 +257,13 @@ def _item(data: dict[str, Any]) -> Item:
 
 def _list(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise _Bad(f"`{name}` has to be a list")
+        raise _Bad(f"`{name}` has to be a list", name)
     return value
 
 
 def _delta(row: Any) -> Delta:
     if not isinstance(row, list) or len(row) != 4 or not all(isinstance(word, str) for word in row):
-        raise _Bad("`d` has rows of four texts")
+        raise _Bad("`d` has rows of four texts", "d")
     return Delta(row[0], _word(row[1], "d"), row[2], row[3])
 
 
@@ -251,22 +278,22 @@ def _word(value: Any, name: str) -> int:
         try:
             value = int(value, 16)
         except ValueError:
-            raise _Bad(f"`{name}` is no number") from None
+            raise _Bad(f"`{name}` is no number", name) from None
     if type(value) is not int or not -(1 << 63) <= value < 1 << 64:
-        raise _Bad(f"`{name}` is no number of 64 bits")
+        raise _Bad(f"`{name}` is no number of 64 bits", name)
     return value
 
 
 def _fields(name: str, data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise _Bad("`f` has to be an object")
+        raise _Bad("`f` has to be an object", "f")
     out: dict[str, Any] = {}
     for key, kind in _OWN[name].items():
         if key not in data:
-            raise _Bad(f"field `{key}` of `{name}` is missing")
+            raise _Bad(f"field `{key}` of `{name}` is missing", "f")
         out[key] = data[key] if kind in ("name", "text") else _word(data[key], key)
         if kind in ("name", "text") and not isinstance(out[key], str):
-            raise _Bad(f"field `{key}` of `{name}` has to be text")
+            raise _Bad(f"field `{key}` of `{name}` has to be text", key)
     text = data.get("text")
     if isinstance(text, str):
         out["text"] = text
@@ -279,22 +306,22 @@ def _call(insns: int, name: str, data: Mapping[str, Any]) -> CallRecord:
     if decl is None:
         words = [_word(word, "raw") for word in _list(data.get("raw"), "raw")]
         if len(words) != 4:
-            raise _Bad("`raw` has the function id and three words")
+            raise _Bad("`raw` has the function id and three words", "raw")
     else:
         args = data.get("args")
         if not isinstance(args, dict):
-            raise _Bad("`args` has to be an object")
+            raise _Bad("`args` has to be an object", "args")
         for value in decl.inputs:
             given = args.get(value.name)
             many = _list(given, value.name) if value.count > 1 else [given]
             if len(many) != value.count:
-                raise _Bad(f"`{value.name}` has {value.count} words")
+                raise _Bad(f"`{value.name}` has {value.count} words", value.name)
             words += [_word(word, value.name) for word in many]
     result = tuple(_word(word, "x") for word in _list(data.get("x"), "x"))
     if decl is not None and result and not decl.status and not decl.outputs:
-        raise _Bad(f"`{name}` has no result")
+        raise _Bad(f"`{name}` has no result", "x")
     condition = data.get("cond")
     if condition is not None and not isinstance(condition, str):
-        raise _Bad("`cond` has to be text")
+        raise _Bad("`cond` has to be text", "cond")
     rec_pa = _number(data, "rec_pa") if "rec_pa" in data else None
     return CallRecord(insns, decl, tuple(words), result, condition, rec_pa, bool(data.get("secure")))

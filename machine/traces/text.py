@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bridge.errors import one_line
 from machine.events import NORMAL, REALM, ROOT, SECURE
 from machine.traces.item import Delta, Item, nanoseconds, status_name
 from rmm.abi.call import UNKNOWN
@@ -97,7 +98,7 @@ def line_of(item: Item) -> str:
         line += f" {{{'; '.join(_joined(item.deltas))}}}"
     if item.pc is not None and item.call is not None:
         line += f" at {item.symbol or f'{item.pc:#x}'}"
-    return line
+    return one_line(line)
 
 
 def _joined(deltas: tuple[Delta, ...]) -> list[str]:
