@@ -61,13 +61,15 @@ class Machine:
     """One machine.  Nothing outside the process is touched until `run`, and `run` can be called once.
 
     output: gets every line of standard output (consoles, trace), newline included.
+    scripted: whoever made it plays the host: nothing is started in the Normal world, and standard input is not read.
     """
 
-    def __init__(self, config: MachineConfig, output: Callable[[str], object]) -> None:
-        refuse_unsupported(config)
+    def __init__(self, config: MachineConfig, output: Callable[[str], object], *, scripted: bool = False) -> None:
+        refuse_unsupported(config, scripted=scripted)
         images = read_images(config)
         self.config = config
         self._output = output
+        self.scripted = scripted
         self._consoles: dict[str, Console] = {}
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
         self.poll: Callable[[], None] = _nothing
@@ -75,6 +77,10 @@ class Machine:
         self.progress: Callable[[str, int, int], None] = _no_progress
         # The Python VMM's last REC exits, as the report of a stop shows them.
         self.last_exits: Callable[[], Iterable[str]] = tuple
+        # Told of what a console has got: its text when a line is complete, None for a part of one.
+        self.heard: Callable[[Console, str | None], None] = _unheard
+        # Whether a guest may have the process's standard input.
+        self.stdin = True
         # Standard input and output are one guest's.
         self.interactive = False
         # While somebody may type, idle time passes as slowly as outside.
@@ -136,7 +142,7 @@ class Machine:
         self.pe = self.pes[0]
         self.running: Core | None = None
         self._host = self._firmware if config.boot.host == "firmware" else self._vmm
-        if config.boot.host == "firmware":
+        if config.boot.host == "firmware" and not self.scripted:
             self.power_on(self.pe, self.images.entry, 0)
             for number, value in registers(config).items():
                 self.pe.normal.set_x(number, [value])
@@ -223,7 +229,7 @@ class Machine:
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
         if label not in self._consoles:
-            self._consoles[label] = Console(label, self._output)
+            self._consoles[label] = Console(label, self._output, heard=lambda *told: self.heard(*told))
         return self._consoles[label]
 
     def terminal(self, label: str) -> Console:
@@ -232,6 +238,8 @@ class Machine:
         While the machine runs only: `attached.stop` gives the terminal back.
         """
         console = self.console(label)
+        if not self.stdin:
+            return console
         if os.isatty(0) and os.isatty(1):
             self.interactive = True
             console = self._consoles[label] = Console(label, self._flushed, raw=True)
@@ -416,15 +424,15 @@ class Machine:
             exit_ = core.exit
             self.tracer.access(name, core, exit_.pa, exit_.size, bool(exit_.is_write), value, text)
 
-    def run(self) -> End:
-        """Runs to the end and says which it was."""
+    def run(self, host: Callable[[], None] | None = None) -> End:
+        """Runs to the end and says which it was.  host: what plays the Normal world, if not what the file says."""
         self.attached.start()
         try:
             while True:
                 try:
                     if self.secure is not None:
                         self.secure.boot()
-                    self._host()
+                    (host or self._host)()
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
@@ -495,6 +503,10 @@ class Machine:
 
 def _no_progress(_what: str, _done: int, _of: int) -> None:
     """Nobody watches."""
+
+
+def _unheard(_console: Console, _line: str | None) -> None:
+    """Nobody listens."""
 
 
 def _nothing() -> None:
