@@ -79,7 +79,7 @@ class Prompt(code.InteractiveConsole):
             return
         if not self._introduced:
             self._introduced = True
-            self.write("  c goes on, s steps, help lists the commands; anything else is Python (machine, core, rmm, rmi)\n")
+            self.write("  c goes on, s steps, help lists the commands; anything else is Python (machine, core, rmi)\n")
         self.locals: dict[str, Any]
         self.locals.update(core=stop.core, stop=stop, stops=self.stops, rmm=self.machine.rmm, gpt=self.machine.gpt)
         self._over = False

@@ -78,6 +78,7 @@ def assert_calls(items: Sequence[Item], expected: Sequence[Expected | str], rate
 
     expected: `call(...)`, or text: `rmi_data_*`, `rmi_rtt_create = ERROR_RTT`.
     """
+    __tracebackhide__ = True  # pytest shows the test's own line
     wanted = [_parsed(one) for one in expected]
     at = 0
     found: list[int] = []

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from bridge.errors import UserError
 from machine.calls import CallRecord
 from machine.config.loader import MachineConfig, load
-from machine.end import End
+from machine.end import GUEST_EXIT, End
 from machine.events import events, select
 from machine.inspect import inspect
 from machine.inspect.contexts import context_of
@@ -99,6 +99,7 @@ class Session:
         self._worker: Worker[End] | None = None
         self.stop: Stop | None = None
         self.end: End | None = None
+        self._closed = False
 
     def __enter__(self) -> Session:
         return self
@@ -114,9 +115,14 @@ class Session:
 
     def close(self) -> None:
         """Frees the engines.  What was remembered stays."""
+        self._closed = True
         if self._worker is not None:
             self._worker.close()
         self.machine.close()
+
+    def _open(self) -> None:
+        if self._closed:
+            raise UserError(f"{self.name}: the session is closed")
 
     # Running
 
@@ -152,8 +158,9 @@ class Session:
         """Runs until a console has printed `text`, or what matches a pattern; the line, complete or not.
 
         What was printed since the last wait counts.  console: its label, None for any.  within: ns of virtual time
-        (`bound` of the session by default).  NotReached when it does not come.
+        (`bound` of the session by default).  Other stops on the way are passed.  NotReached when it does not come.
         """
+        __tracebackhide__ = True  # pytest shows the test's own line
         self.transcript.wait(text, console)
         place = None
         try:
@@ -183,6 +190,7 @@ class Session:
         self.machine.console(console).feed(text.encode() if isinstance(text, str) else text)
 
     def _go_on(self, host: Callable[[], None] | None) -> Stop | End:
+        self._open()
         if self.end is not None:
             return self.end
         if self._worker is None:
@@ -196,7 +204,8 @@ class Session:
         self.end = self._worker.resume()
         if self.end is not None:
             return self.end
-        assert self.stop is not None
+        if self.stop is None:
+            raise UserError(f"{self.name}: the run was interrupted: it cannot go on")
         return self.stop
 
     def _stopped(self, stop: Stop) -> None:
@@ -224,10 +233,12 @@ class Session:
     @property
     def rmi(self) -> Interface[Result]:
         """RMI commands as functions: `rmi.GRANULE_DELEGATE(addr=pa).check()`."""
+        self._open()
         return self._host_calls.rmi
 
     def smc(self, fid: int, *words: int) -> tuple[int, ...]:
         """One SMC of the Normal world, X1.. given; X0.. of its result."""
+        self._open()
         return self._host_calls.smc(fid, *words)
 
     def read(self, pa: int, size: int) -> bytes:
@@ -265,6 +276,7 @@ class Session:
 
     def inspect(self, line: str) -> list[str]:
         """What the prompt's command prints: `gpt`, `granule 0x94000000`, `walk main fetch`, `rim`, `regs`, ..."""
+        self._open()
         core = self.machine.running if self.stop is None else self.stop.core
         return inspect(self.machine, context_of(self.machine, core), line)
 
@@ -301,23 +313,28 @@ class Session:
 
         expected: `call("rmi_rtt_create", "SUCCESS", level=3)`, or text: `rmi_data_*`, `rmi_rtt_create = ERROR_RTT`.
         """
+        __tracebackhide__ = True
         items = [item for item in self._kept.items if item.call is not None]
         assert_calls(items, expected, self._rate, self._kept.dropped)
 
     def report(self) -> list[str]:
         """How things stand, for a person: the end or the stop, last exits, last lines of the consoles, last events."""
-        from machine.postmortem import report
-
         out = [repr(self)]
-        if self.end is not None and self.end.kind != "guest-exit":
+        if self.end is not None and self.end.kind != GUEST_EXIT and not self._closed:
+            from machine.postmortem import report
+
             out += report(self.machine, self.end)
-        else:
-            if self.stop is not None and self.end is None:
-                out.append(f"stop: {self.stop.text}")
-            exits = [*self.machine.last_exits()]
-            out += ["last exits:", *(f"    {text}" for text in exits)] if exits else []
+        elif self.end is not None:
+            out.append(f"end: {self.end.reason}")
+        elif self.stop is not None and not self._closed:
+            out += [f"stop: {self.stop.text}", *(f"    {line}" for line in self.inspect("world"))]
+        exits = [*self.machine.last_exits()]
+        if not exits:  # the host is firmware
+            exits = [line_of(item) for item in self._kept.items if item.name == "rec_exit"][-1:]
         return [
             *out,
+            "last exits:",
+            *(f"    {text}" for text in exits),
             "consoles:",
             *(f"    {line}" for line in self.transcript.lines[-20:]),
             "trace:",
@@ -328,6 +345,7 @@ class Session:
 
     def inject_sea(self, far: int = 0) -> None:
         """What has stopped takes a synchronous external abort of a data access at VA `far`, before it goes on."""
+        self._open()
         if self.stop is None or self.stop.core is None or self.end is not None:
             raise UserError("inject_sea: nothing stands still at an instruction")
         core = self.stop.core
@@ -348,7 +366,10 @@ class Session:
         """The REC that runs on a PE, or is entered there next, leaves to the host by an IRQ."""
         if not 0 <= pe < len(self.machine.pes):
             raise UserError(f"kick: there is no PE {pe}")
-        self.machine.pes[pe].kicked = True
+        machine = self.machine
+        machine.pes[pe].kicked = True
+        if machine.pes[pe] is machine.pe:
+            machine.board.end_turn_at(machine.board.insns)
 
     def corrupt(self, pa: int, data: bytes) -> None:
         """Memory of any world changes by itself: no check is made, and no core is asked.  UserError: not RAM."""

@@ -45,6 +45,8 @@ class Worker(Generic[T]):
 
     def resume(self) -> T | None:
         """Goes on; the function's result, or None where it has paused.  What it raises is raised here."""
+        if self.done:
+            return self._result
         if self._thread.ident is None:
             self._thread.start()
         self._go.release()
