@@ -229,8 +229,13 @@ class Machine:
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
         if label not in self._consoles:
-            self._consoles[label] = Console(label, self._output, heard=lambda *told: self.heard(*told))
+            self._consoles[label] = Console(label, self._output, heard=self._printed)
         return self._consoles[label]
+
+    def _printed(self, console: Console, line: str | None) -> None:
+        if line is not None:
+            self.calls.event("console", line, 1 if console.label.startswith("realm") else 0, label=console.label)
+        self.heard(console, line)
 
     def terminal(self, label: str) -> Console:
         """The console of a label, with standard input: raw when both are a terminal, else a line at a time.

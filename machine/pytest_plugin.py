@@ -85,6 +85,7 @@ def realm(machine: MachineFactory) -> RealmFactory:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     report = yield
     if report.failed and report.when == "call":
-        for number, session in enumerate(item.stash.get(_SESSIONS, [])):
+        own: list[Session] = item.stash.get(_SESSIONS, [])
+        for number, session in enumerate(own):
             report.sections.append((f"{SECTION}: machine {number}", "\n".join(session.report())))
     return report

@@ -82,6 +82,7 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "vmm_mmio": lambda f: _by(_access(f, "ipa", "IPA") + ";", f),
     "unclaimed": lambda f: str(f.get("text") or _access(f, "pa", "PA")),
     "sysreg": _sysreg,
+    "console": lambda f: f"[{f['label']}] {f['text']}",
     "lost": lambda f: f"{f['count']} events or more are not in the trace",
 }
 
@@ -120,6 +121,8 @@ class TextSink:
         self._colour = colour
 
     def put(self, item: Item) -> None:
+        if item.name == "console":  # the line itself is printed
+            return
         depth = "" if item.world == NORMAL else "    "
         time, line = time_text(item.insns, self._rate), line_of(item)
         if self._colour:
