@@ -65,7 +65,7 @@ def test_filter__leaves_what_satisfies_it() -> None:
 def test_core_events__are_seen_by_kind(tmp_path: Path) -> None:
     """`faults` and `irqs` fault, trap and interrupt on purpose."""
     counts: Counter[str] = Counter()
-    for machine in ("faults", "irqs", "attacker", "pmu"):
+    for machine in ("faults", "irqs", "attacker", "mini-linux"):
         path = tmp_path / f"{machine}.jsonl"
         ccabridge("run", machine, "--trace=gpf,s2_fault,exception,interrupt,mmio,sysreg,gpt", f"--trace-file={path}")
         counts.update(json.loads(line)["e"] for line in path.read_text().splitlines()[1:])
