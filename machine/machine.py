@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from machine.secure import SecureService
     from machine.stops import Stops
     from machine.trace import Tracer
+    from machine.traces.coverage import Coverage
     from rmm.protocols import Attester, RecInit
 
 # How far a context runs before Python looks at signals and wall time; no guest can see it.
@@ -83,6 +84,7 @@ class Machine:
         self.tracing = False
         self.tracer: Tracer | None = None
         self.stops: Stops | None = None
+        self.coverage: Coverage | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
 
         self.memory = PhysicalMemory(_regions(config))
@@ -363,6 +365,8 @@ class Machine:
 
     def add_core(self, core: Core) -> None:
         self._cores.append(core)
+        if self.coverage is not None:
+            self.coverage.attach(core)
         if self.stops is not None:
             self.stops.attach(core)
 
