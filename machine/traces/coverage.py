@@ -96,7 +96,7 @@ class Coverage:
                     module = Module(image.path, image.base, image.end, image)
                 else:
                     base = block.pc & -_WINDOW
-                    module = Module(f"[{names[block.id]}]", base, base + _WINDOW, None)
+                    module = Module(f"[{names[block.id]}]", base, base + _WINDOW - 1, None)
                 known[key] = module
             yield module, block
 
