@@ -79,14 +79,15 @@ class _Chain:
 
     def ripas(self, base: int, top: int) -> None:
         """INIT_RIPAS until `top`, with the tables that it finds missing made one by one."""
-        for at, end in ripas_entries(base, top, self._start_level, self._tables):
+        # Plain integers: the machine file's scalars are subclasses, which JSON does not take.
+        for at, end in ripas_entries(int(base), top, self._start_level, self._tables):
             self.rim = rim_after_ripas(self.hash, self.rim, at, end)
             self.steps.append(Step("RMI_RTT_INIT_RIPAS", self.rim.hex(), base=at, top=end))
 
     def data(self, what: str, base: int, content: bytes, *, is_measured: bool = True) -> None:
         """Whole pages from `base`, the last one padded with zeros; with the tables that they need."""
         flags = DataMeasure.MEASURE_CONTENT if is_measured else DataMeasure.NO_MEASURE_CONTENT
-        view = memoryview(content)
+        view, base = memoryview(content), int(base)
         for offset in range(0, len(content), GRANULE):
             page, ipa = bytes(view[offset : offset + GRANULE]).ljust(GRANULE, b"\0"), base + offset
             self._tables.update(
@@ -101,7 +102,7 @@ class _Chain:
         flags = REC_CREATE_FLAGS.encode(RUNNABLE=1)
         params = REC_PARAMS.pack({"flags": flags, "pc": pc, "gprs": [*gprs, *(0,) * (8 - len(gprs))]})
         self.rim = rim_after_rec(self.hash, self.rim, params)
-        values = {"flags": flags, "pc": pc} | {f"x{i}": value for i, value in enumerate(gprs)}
+        values = {"flags": flags, "pc": int(pc)} | {f"x{i}": int(value) for i, value in enumerate(gprs)}
         self.steps.append(Step("RMI_REC_CREATE", self.rim.hex(), values=values))
 
     def result(self, name: str, options: RealmOptions, recs: int) -> Prediction:
