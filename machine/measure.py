@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bridge.errors import UserError
 from machine.payload_abi import UART_IPA
 from rmm.abi.bits import REALM_FLAGS, REC_CREATE_FLAGS
 from rmm.abi.structs import REALM_PARAMS, REC_PARAMS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 GRANULE = 4096
 HASHES = ("sha256", "sha512")
+BUILDS_OTHERWISE = "firmware:conformance"  # a host that makes realms of its own
 _PAGE_LEVEL = 3
 
 
@@ -107,10 +109,19 @@ class _Chain:
 
     def result(self, name: str, options: RealmOptions, recs: int) -> Prediction:
         unmeasured = {
-            "personalization value": options.rpv.ljust(64, b"\0").hex(),
+            "personalization value": _personalization(options.rpv),
             "RECs that are not runnable": str(recs - 1),
         }
         return Prediction(name, options.hash, self.rim.hex(), self.steps, unmeasured)
+
+
+def _personalization(rpv: bytes) -> str:
+    """As `--realm-pv` takes it."""
+    used = rpv.rstrip(b"\0")
+    text = used.decode("ascii", "replace")
+    if text.startswith("hex:") or not (text.isascii() and text.isprintable()):
+        return f"hex:{used.hex()}"
+    return text or "none"
 
 
 def ripas_entries(base: int, top: int, start_level: int, tables: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -142,7 +153,17 @@ def predict(config: MachineConfig) -> list[Prediction]:
         return [_linux(config)]
     from machine.config.images import read_images
 
+    if config.realms and any(load.file == BUILDS_OTHERWISE for load in config.load.values()):
+        raise UserError(f"the host {BUILDS_OTHERWISE} makes realms of its own: nothing is known of them beforehand")
     return [_payload(staged) for staged in read_images(config).realms]
+
+
+def foreign_host(config: MachineConfig) -> str | None:
+    """The file of a host that is not of this project, and so may build realms in another way."""
+    if not config.realms or config.boot.host != "firmware":
+        return None
+    files = (load.file for load in config.load.values() if load.world == "normal")
+    return next((file for file in files if not file.startswith("firmware:")), None)
 
 
 def _payload(staged: RealmImage) -> Prediction:
@@ -257,9 +278,10 @@ def _value(data: bytes) -> str:
 def differences(a: Prediction, b: Prediction) -> Iterator[str]:
     """What two realms differ in that their RIMs tell, a line each."""
     create_a, create_b = a.steps[0].values, b.steps[0].values
-    for name in create_a:
-        if create_a[name] != create_b[name]:
-            shown = (a.hash, b.hash) if name == "hash_algo" else (f"{create_a[name]:#x}", f"{create_b[name]:#x}")
+    for name in dict.fromkeys((*create_a, *create_b)):
+        left, right = create_a.get(name, 0), create_b.get(name, 0)
+        if left != right:
+            shown = (a.hash, b.hash) if name == "hash_algo" else (f"{left:#x}", f"{right:#x}")
             yield f"parameters: {name}: {shown[0]} / {shown[1]}"
     ranges_a, ranges_b = (_runs(one, "RMI_RTT_INIT_RIPAS") for one in (a, b))
     if ranges_a != ranges_b:

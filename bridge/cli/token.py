@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -120,19 +120,18 @@ def _unhex(what: str, text: str) -> bytes:
 # Show
 
 
-def _warnings(token: CcaToken) -> list[str]:
+def _warnings(token: CcaToken) -> Iterator[str]:
     """Keys that everybody has."""
-    from machine.attestation import published_keys
+    from machine.keys import published_keys
     from rmm.attestation import claims as c
     from rmm.attestation import cose
 
-    published = published_keys()
-    out = []
-    if token.realm.claims.get(c.PUBLIC_KEY) == published.realm:
-        out.append("the realm key is the emulator's default one, which everybody has: this token proves nothing")
-    if cose.verify(cose.public_key(*published.platform), token.platform.signed):
-        out.append("the platform key is the emulator's default one, which everybody has: this token proves nothing")
-    return out
+    for keys in published_keys():
+        text = f"key is the test key of platform.seed {keys.seed}, which everybody has: this token proves nothing"
+        if token.realm.claims.get(c.PUBLIC_KEY) == keys.realm:
+            yield f"the realm {text}"
+        if cose.verify(cose.public_key(*keys.platform), token.platform.signed):
+            yield f"the platform {text}"
 
 
 def _text(value: object) -> str:
@@ -180,6 +179,23 @@ def _algorithm(half: Half) -> str:
     return ALGORITHMS.get(found, f"{found}") if type(found) is int else f"{found!r:.40}"
 
 
+def _note(key: int | str, value: object) -> str:
+    """What people read more easily than hexadecimal."""
+    from rmm.attestation import claims as c
+    from rmm.attestation import cose
+
+    if key == c.PUBLIC_KEY and isinstance(value, bytes):
+        try:
+            cose.decode_key(value)
+        except ValueError as error:  # Malformed and BadKey are some
+            return f" ({error})"
+        return " (COSE_Key: EC2, P-384)"
+    if key == c.PERSONALIZATION and isinstance(value, bytes):
+        text = value.rstrip(b"\0").decode("ascii", "replace")
+        return f" ({text})" if text and text.isascii() and text.isprintable() else ""
+    return ""
+
+
 def _claim_lines(label: str, key: int | str, value: object) -> list[str]:
     from rmm.attestation import claims as c
 
@@ -187,7 +203,7 @@ def _claim_lines(label: str, key: int | str, value: object) -> list[str]:
     if key == c.LIFECYCLE and type(value) is int:
         return [f"{head}: {value:#06x} ({c.lifecycle_name(value)})"]
     if not isinstance(value, list):
-        return [f"{head}: {_text(value)}"]
+        return [f"{head}: {_text(value)}{_note(key, value)}"]
     lines = [f"{head}:"]
     names = {one.key: one.name for one in c.COMPONENT}
     for index, item in enumerate(value, 1):
@@ -251,7 +267,7 @@ def _verify(token: CcaToken, args: argparse.Namespace) -> int:
 
 def _load_key(path: str) -> EllipticCurvePublicKey:
     from bridge.errors import UserError
-    from machine.attestation import read_public_key
+    from machine.keys import read_public_key
 
     try:
         with open(path, "rb") as file:
