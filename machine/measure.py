@@ -279,9 +279,9 @@ def differences(a: Prediction, b: Prediction) -> Iterator[str]:
     """What two realms differ in that their RIMs tell, a line each."""
     create_a, create_b = a.steps[0].values, b.steps[0].values
     for name in dict.fromkeys((*create_a, *create_b)):
-        left, right = create_a.get(name, 0), create_b.get(name, 0)
-        if left != right:
-            shown = (a.hash, b.hash) if name == "hash_algo" else (f"{left:#x}", f"{right:#x}")
+        of_a, of_b = create_a.get(name, 0), create_b.get(name, 0)
+        if of_a != of_b:
+            shown = (a.hash, b.hash) if name == "hash_algo" else (f"{of_a:#x}", f"{of_b:#x}")
             yield f"parameters: {name}: {shown[0]} / {shown[1]}"
     ranges_a, ranges_b = (_runs(one, "RMI_RTT_INIT_RIPAS") for one in (a, b))
     if ranges_a != ranges_b:
@@ -293,10 +293,10 @@ def differences(a: Prediction, b: Prediction) -> Iterator[str]:
             yield f"{what}: {path}: {left} / {right}"
     recs_a, recs_b = ([s.values for s in one.steps if s.call == "RMI_REC_CREATE"] for one in (a, b))
     for index in range(max(len(recs_a), len(recs_b))):
-        of_a, of_b = (recs[index] if index < len(recs) else {} for recs in (recs_a, recs_b))
-        for name in dict.fromkeys((*of_a, *of_b)):
-            if of_a.get(name) != of_b.get(name):
-                yield f"REC {index}: {name}: {of_a.get(name, 0):#x} / {of_b.get(name, 0):#x}"
+        rec_a, rec_b = (recs[index] if index < len(recs) else {} for recs in (recs_a, recs_b))
+        for name in dict.fromkeys((*rec_a, *rec_b)):
+            if rec_a.get(name) != rec_b.get(name):
+                yield f"REC {index}: {name}: {rec_a.get(name, 0):#x} / {rec_b.get(name, 0):#x}"
 
 
 def unmeasured(a: Prediction, b: Prediction) -> Iterator[str]:
@@ -322,7 +322,7 @@ def _runs(prediction: Prediction, call: str) -> list[tuple[int, int, int]]:
 
 
 def _spans(runs: Sequence[tuple[int, int, int]]) -> str:
-    return ", ".join(f"{base:#x} to {top - 1:#x} by {size >> 10} KiB" for base, top, size in runs[:6])
+    return ", ".join(f"{base:#x} to {top - 1:#x} by {size >> 10} KiB" for base, top, size in runs[:6]) or "none"
 
 
 def _contents(prediction: Prediction) -> dict[str, dict[int, str]]:
