@@ -212,7 +212,7 @@ class AttestationService:
 
     def _refused(self, decl: Call, checks: Mapping[str, _Check], arguments: tuple[int, ...]) -> int | None:
         for condition in decl.conditions:
-            if checks[condition.name](arguments):
+            if checks[condition.name](arguments) != condition.negated:
                 assert condition.status is not None
                 status = int(condition.status)
                 self._log(decl, arguments, (status & (1 << 64) - 1,), condition.name)

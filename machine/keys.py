@@ -7,7 +7,7 @@ From PEM files; or from a small number, for tests; or generated once for each us
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -179,10 +179,13 @@ class PublishedKeys(NamedTuple):
     platform: tuple[bytes, bytes]
 
 
-def published_keys() -> Iterator[PublishedKeys]:
+@cache
+def published_keys() -> tuple[PublishedKeys, ...]:
     """Those of every seed that a machine file may name."""
     from rmm.attestation.cose import Es384, encode_key
 
     public = Es384().public
-    for seed in TEST_SEEDS:
-        yield PublishedKeys(seed, encode_key(*public(derive("realm", seed))), public(derive("platform", seed)))
+    return tuple(
+        PublishedKeys(seed, encode_key(*public(derive("realm", seed))), public(derive("platform", seed)))
+        for seed in TEST_SEEDS
+    )

@@ -70,6 +70,7 @@ def _read(path: str) -> CcaToken:
 
 def _bytes(path: str) -> bytes:
     """The token's bytes, of whatever form; UserError for files that cannot be read or are too large."""
+    from bridge.cli.token_policy import unhex
     from bridge.errors import UserError
 
     try:
@@ -89,12 +90,13 @@ def _bytes(path: str) -> bytes:
         return _from_log(path, data)
     stripped = b"".join(data.split())
     if stripped and all(byte in b"0123456789abcdefABCDEF" for byte in stripped):
-        return _unhex(path, stripped.decode())
+        return unhex(path, stripped.decode())
     return data
 
 
 def _from_log(path: str, data: bytes) -> bytes:
     """The last token that was printed between BEGIN and END; each line may carry the console's name in front."""
+    from bridge.cli.token_policy import unhex
     from bridge.errors import UserError
 
     _, _, rest = data.rpartition(BEGIN.encode())
@@ -105,16 +107,7 @@ def _from_log(path: str, data: bytes) -> bytes:
     words = [line[-1] for line in lines if line]
     if lines and words and not body.endswith(b"\n"):
         words.pop()  # the console's name in front of END
-    return _unhex(path, "".join(words))
-
-
-def _unhex(what: str, text: str) -> bytes:
-    from bridge.errors import UserError
-
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise UserError(f"{what}: expected pairs of hexadecimal digits, found {text[:40]!r}") from None
+    return unhex(path, "".join(words))
 
 
 # Show
@@ -279,41 +272,23 @@ def _load_key(path: str) -> EllipticCurvePublicKey:
 
 
 def _expected(args: argparse.Namespace) -> Expected:
+    from bridge.cli import token_policy as policy
     from bridge.errors import UserError
     from rmm.attestation.verify import Expected
 
-    base = Expected() if args.policy is None else _policy(args.policy)
+    base = Expected() if args.policy is None else policy.read(args.policy)
     if args.challenge is not None:
-        challenge = _unhex("--challenge", args.challenge)
-        if len(challenge) > 64:
-            raise UserError(f"--challenge: {len(challenge)} bytes, a challenge has at most 64")
-        base.challenge = challenge.ljust(64, b"\0")
+        base.challenge = policy.challenge("--challenge", args.challenge)
     if args.rim:
-        base.rims = [_unhex("--rim", text) for text in args.rim]
+        base.rims = [policy.rim("--rim", text) for text in args.rim]
     for text in args.rem:
         number, _, value = text.partition("=")
         if number not in ("1", "2", "3", "4"):
             raise UserError(f"--rem {text[:40]}: expected N=HEX with N from 1 to 4")
-        base.rems = {**base.rems, int(number): _unhex("--rem", value)}
+        base.rems = {**base.rems, int(number): policy.rim("--rem", value)}
     if args.rpv is not None:
-        base.rpv = _personalization("--rpv", args.rpv)
+        base.rpv = policy.rpv("--rpv", args.rpv)
     return base
-
-
-def _personalization(what: str, text: str) -> bytes:
-    from bridge.errors import UserError
-    from machine.config.types import personalization
-
-    try:
-        return personalization(text)
-    except ValueError as error:
-        raise UserError(f"{what}: {error}") from None
-
-
-def _policy(path: str) -> Expected:
-    from bridge.cli.token_policy import read
-
-    return read(path)
 
 
 # Key
