@@ -91,6 +91,8 @@ def _bytes(path: str) -> bytes:
     stripped = b"".join(data.split())
     if stripped and all(byte in b"0123456789abcdefABCDEF" for byte in stripped):
         return unhex(path, stripped.decode())
+    if data.isascii() and not any(byte < 9 for byte in data):
+        raise UserError(f"{path}: not a CCA token: text without a line {BEGIN}")
     return data
 
 

@@ -400,14 +400,14 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
 
 
 def test_damage__never_more_than_a_verdict(say: Any, made: Made, tmp_path: Path) -> None:
-    """2,000 damaged tokens: judged or refused by name; never accepted with another realm half."""
+    """1,000 damaged tokens: judged or refused by name; never accepted with another realm half."""
     rng = random.Random(399)
     whole = raw(made)
     realm = cbor2.loads(whole).value[44241]
     file = tmp_path / "damaged"
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     codes = {0: 0, 1: 0, 2: 0}
-    for _ in range(2000):
+    for _ in range(1000):
         data = damaged(rng, whole)
         file.write_bytes(data)
         said = say("token", "verify", str(file), "--challenge", CHALLENGE, "--platform-key", made.public)
@@ -415,6 +415,6 @@ def test_damage__never_more_than_a_verdict(say: Any, made: Made, tmp_path: Path)
         assert "Traceback" not in said.err and len(said.err) < 1000 and len(said.out) < 10_000
         if said.code == 0:
             assert cbor2.loads(data).value[44241] == realm
-    assert codes[1] > 100 and codes[2] > 100, codes
+    assert codes[1] > 50 and codes[2] > 50, codes
     assert time.monotonic() - start < 120
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10, "KiB"
