@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key (of B, under diff)"
     )
     parser.add_argument("--steps", action="store_true", help="each call that is measured, and the RIM after it")
+    parser.add_argument("--rim", action="store_true", help="nothing but the RIM, a line each")
     parser.add_argument("--json", action="store_true", help="one JSON object a realm")
     realm.add_arguments(parser)
 
@@ -48,7 +49,12 @@ def main(args: argparse.Namespace) -> int:
     if not found:
         raise UserError(f"{args.machine[0]}: the machine has no realm")
     for prediction in found:
-        _print_json(prediction, steps=args.steps) if args.json else _print(prediction, steps=args.steps)
+        if args.rim:
+            print(prediction.rim)
+        elif args.json:
+            _print_json(prediction, steps=args.steps)
+        else:
+            _print(prediction, steps=args.steps)
     return 0
 
 
