@@ -360,11 +360,12 @@ def run_with_keys(home: Path, *overrides: str, watch: Callable[[Machine], None])
         words.append(f"platform.{name}_key={home}/{name}.pem")
     printed: list[str] = []
     machine = Machine(load("token", words), printed.append)
+    from machine.events import select
     from machine.trace import Tracer
+    from machine.traces.text import TextSink
 
-    machine.tracer = Tracer(machine, ["*"], printed.append)
-    machine.calls.listener = machine.tracer
-    machine.tracing = True
+    sink = TextSink(printed.append, machine.config.clock.rate)
+    machine.trace_with(Tracer(machine, select(["*"]), sink, pc=True, deltas=True))
     try:
         end = machine.run()
         from machine.postmortem import report
