@@ -15,7 +15,7 @@ from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
-from machine.attestation import LazyAttester, check_keys
+from machine.attestation import LazyAttester
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
@@ -29,6 +29,7 @@ from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
 from machine.gpt import GRANULE, GranuleProtectionTable
+from machine.keys import check_keys
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
@@ -148,7 +149,7 @@ class Machine:
     def _attester(self, memory: RmmMemory) -> Attester | None:
         """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
         rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
-        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE, self._output)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
