@@ -122,7 +122,7 @@ class CallLog:
 
     def gpt(self, pa: int, requester: int, to: int, status: int) -> None:
         """A granule of the GPT that the RMM or the Secure world asked the monitor to move; status: RMM-EL3's."""
-        if self.trace is None or not self.moves:
+        if not self.moves or self.trace is None:
             return
         insns = self.board.insns
         new = PAS(to)

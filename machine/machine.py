@@ -15,7 +15,7 @@ from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
-from machine.attestation import LazyAttester, check_keys
+from machine.attestation import LazyAttester
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
@@ -29,6 +29,7 @@ from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
 from machine.gpt import GRANULE, GranuleProtectionTable
+from machine.keys import check_keys
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from machine.secure import SecureService
     from machine.stops import Stops
     from machine.trace import Tracer
+    from machine.traces.coverage import Coverage
     from rmm.protocols import Attester, RecInit
 
 # How far a context runs before Python looks at signals and wall time; no guest can see it.
@@ -89,6 +91,7 @@ class Machine:
         self.tracing = False
         self.tracer: Tracer | None = None
         self.stops: Stops | None = None
+        self.coverage: Coverage | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
 
         self.memory = PhysicalMemory(_regions(config))
@@ -152,7 +155,7 @@ class Machine:
     def _attester(self, memory: RmmMemory) -> Attester | None:
         """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
         rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
-        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE, self._output)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -376,6 +379,8 @@ class Machine:
 
     def add_core(self, core: Core) -> None:
         self._cores.append(core)
+        if self.coverage is not None:
+            self.coverage.attach(core)
         if self.stops is not None:
             self.stops.attach(core)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import IO, Any
 
-from machine.events import NORMAL, REALM, WORLDS
+from machine.events import NORMAL, REALM, SECURE, WORLDS
 from machine.traces.item import Item, inputs, nanoseconds, status_name
 from machine.traces.text import line_of
 
@@ -29,6 +29,7 @@ class ChromeTrace:
         self._written = False
         self._threads: dict[tuple[int, Any], int] = {}
         self._running: dict[int, tuple[Item, int]] = {}  # by REC: its entry, and the flow that led there
+        self._away: dict[int, Item] = {}  # by PE: since when it is in the Secure world
         self._flows = 0
         file.write('{"displayTimeUnit":"ns","traceEvents":[\n')
         for world, pid in _PIDS.items():
@@ -39,6 +40,10 @@ class ChromeTrace:
             self._enter(item)
         elif item.name == "rec_exit":
             self._exit(item)
+        elif item.name == "secure_enter":
+            self._away.setdefault(item.pe, item)
+        elif item.name == "secure_leave":
+            self._back(item)
         elif item.call is not None:
             self._call(item)
         else:
@@ -46,10 +51,10 @@ class ChromeTrace:
             self._row(name=item.name, ph="i", s="t", pid=pid, tid=tid, ts=self._us(item.insns), args=self._args(item))
 
     def close(self) -> None:
-        for item, _ in list(self._running.values()):  # still running when the machine stopped
-            self._row(
-                name="REC run", ph="B", pid=_PIDS[REALM], tid=self._of_rec(item), ts=self._us(item.insns), cat="rec"
-            )
+        still = [("REC run", item, _PIDS[REALM], self._of_rec(item)) for item, _ in self._running.values()]
+        still += [("service runs", item, *self._thread(item)) for item in self._away.values()]
+        for name, item, pid, tid in still:  # when the machine stopped
+            self._row(name=name, ph="B", pid=pid, tid=tid, ts=self._us(item.insns), cat="rec")
         self._flush()
         self._file.write("\n]}\n")
         self._file.close()
@@ -118,11 +123,27 @@ class ChromeTrace:
             name="REC run", ph="X", pid=pid, tid=tid, ts=ts, dur=_between(ts, end), cat="rec",
             args={"reason": item.fields["reason"]},
         )  # fmt: skip
-        for name, there, back, at in (("enter", host, tid, ts), ("exit", tid, host, end)):
-            source, target = (_PIDS[NORMAL], pid) if name == "enter" else (pid, _PIDS[NORMAL])
-            id_ = flow * 2 + (name == "exit")
-            self._row(name=name, ph="s", cat="world", id=id_, pid=source, tid=there, ts=at)
-            self._row(name=name, ph="f", bp="e", cat="world", id=id_, pid=target, tid=back, ts=at)
+        self._arrows(flow, host, pid, tid, ts, end)
+
+    def _back(self, item: Item) -> None:
+        """A PE has left the Secure world: a slice there, one in the Normal world for the PE that was away."""
+        begun = self._away.pop(item.pe, None)
+        if begun is None:
+            return
+        self._flows += 1
+        ts, end = self._us(begun.insns), self._us(item.insns)
+        pid, (_, tid), (_, host) = _PIDS[SECURE], self._thread(item), self._thread(item._replace(world=NORMAL))
+        for process, thread, name in ((pid, tid, "service runs"), (_PIDS[NORMAL], host, "in the Secure world")):
+            self._row(name=name, ph="X", pid=process, tid=thread, ts=ts, dur=_between(ts, end), cat="secure")
+        self._arrows(self._flows, host, pid, tid, ts, end)
+
+    def _arrows(self, flow: int, host: int, pid: int, tid: int, there: float, back: float) -> None:
+        """From a thread of the Normal world to one of another, and back."""
+        ends = ("enter", _PIDS[NORMAL], host, pid, tid, there), ("exit", pid, tid, _PIDS[NORMAL], host, back)
+        for number, (name, source, thread, target, other, at) in enumerate(ends):
+            id_ = flow * 2 + number
+            self._row(name=name, ph="s", cat="world", id=id_, pid=source, tid=thread, ts=at)
+            self._row(name=name, ph="f", bp="e", cat="world", id=id_, pid=target, tid=other, ts=at)
 
     def _call(self, item: Item) -> None:
         assert item.call is not None

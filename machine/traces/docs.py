@@ -17,7 +17,7 @@ _CALLS = {
     "smccc": "SMCCC, answered by the monitor",
     "rmi": "RMI: the host calls the RMM",
     "rsi": "RSI: a realm calls the RMM",
-    "el3": "the RMM calls the monitor; of these the machine's RMM makes `el3_gtsi_*`",
+    "el3": "the RMM calls the monitor; of these it makes `el3_gtsi_*` and `el3_attest_*`",
     "ffa": "FF-A, of the host and of the service in the Secure world; `-> Normal` where the service gives the PE away",
     "sip": "the service asks the monitor for a granule, or gives one back",
 }
@@ -35,7 +35,9 @@ def _rows(fields: Iterable[Field]) -> Iterator[tuple[str, str, str]]:
 def tables() -> str:
     """The generated part of the page."""
     lines = ["", *_table(("event", "fields", "when"), [(f"`{e.name}`", _names(e.fields), e.doc) for e in OWN])]
-    lines += ["Each call is an event once it has been answered. Its inputs and outputs are fields too, by the names that"]
+    lines += [
+        "Each call is an event once it has been answered. Its inputs and outputs are fields too, by the names that"
+    ]
     lines += ["[abi.md](abi.md) and [secure-world.md](secure-world.md) have for them:", ""]
     rows = []
     for prefix, names in groupby(sorted(calls()), key=lambda name: name.partition("_")[0]):

@@ -192,7 +192,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if not line.isascii():
                     _check_encoding(path, number, line)
                 if line.strip():
-                    yield number, line
+                    yield number, line.rstrip("\n")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
 

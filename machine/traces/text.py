@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Output = Callable[[str], object]
 
 _COLOURS = {NORMAL: "\033[36m", SECURE: "\033[33m", REALM: "\033[32m", ROOT: "\033[35m"}
-_FAILED, _DIM, _PLAIN = "\033[31m", "\033[2m", "\033[0m"
+_RED, _DIM, _PLAIN = "\033[31m", "\033[2m", "\033[0m"
 
 
 def describe(record: CallRecord) -> tuple[str, str]:
@@ -112,23 +112,34 @@ def time_text(insns: int, rate: int) -> str:
     return f"{ns // 1_000_000_000:4d}.{ns % 1_000_000_000:09d}"
 
 
-class TextSink:
-    """One line an event, indented by world, with its virtual time.  rate: instructions a second."""
+def _failed(call: CallRecord) -> bool:
+    status = status_name(call)
+    if status is None:
+        return call.decl is None
+    rmm = call.decl is not None and call.decl.interface in ("RMI", "RSI")
+    return call.condition is not None or status < 0 or (rmm and status != 0)
 
-    def __init__(self, output: Output, rate: int, *, colour: bool = False) -> None:
+
+class TextSink:
+    """One line an event, indented by world, with its virtual time.  rate: instructions a second.
+
+    consoles: their lines too, which a machine that runs prints by itself.
+    """
+
+    def __init__(self, output: Output, rate: int, *, colour: bool = False, consoles: bool = True) -> None:
         self._output = output
+        self._consoles = consoles
         self._rate = rate
         self._colour = colour
 
     def put(self, item: Item) -> None:
-        if item.name == "console":  # the line itself is printed
+        if item.name == "console" and not self._consoles:
             return
         depth = "" if item.world == NORMAL else "    "
         time, line = time_text(item.insns, self._rate), line_of(item)
         if self._colour:
-            status = None if item.call is None else status_name(item.call)
-            failed = status is not None and (status < 0 or line.endswith("]"))
-            colour = _FAILED if failed or item.name == "gpf" else _COLOURS[item.world]
+            failed = item.name == "gpf" if item.call is None else _failed(item.call)
+            colour = _RED if failed else _COLOURS[item.world]
             self._output(f"{_DIM}{time}{_PLAIN} {depth}{colour}{line}{_PLAIN}\n")
         else:
             self._output(f"{time} {depth}{line}\n")
