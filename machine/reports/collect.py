@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import NamedTuple
 
-from machine.events import NORMAL, REALM, SECURE
+from machine.events import REALM, SECURE
 from machine.reports.columns import Columns, Steps, Sums
 from machine.traces.item import Item, nanoseconds, status_name
 from machine.traces.stats import Stats
@@ -32,6 +32,7 @@ _PAGES = {
     "rmi_rtt_map_unprotected": ("shared", 1),
     "rmi_rtt_unmap_unprotected": ("shared", -1),
 }
+NORMAL_PAS, OTHER = "non-secure", "other"
 _GRANULE = 4096
 _ADDRESSES = 1 << 52
 
@@ -41,7 +42,7 @@ class Group(NamedTuple):
 
     title: str
     meaning: str
-    count: int
+    times: int
     first: int
     line: str
 
@@ -70,7 +71,7 @@ class Collector:
         self.lanes: dict[tuple[str, int, int], Sums] = {}  # (world, realm or PE, REC)
         self.more_lanes = 0
         self.busy: dict[int, Sums] = {}  # of each PE: what is not the Normal world's
-        self.pas = {name: Steps(self.columns) for name in ("realm", "secure", "root")}
+        self.pas = {name: Steps(self.columns) for name in ("realm", "secure", "root", OTHER)}
         self.moves: list[tuple[int, int, str]] = []
         self.more_moves = 0
         self.realms: dict[int, Occupancy] = {}
@@ -79,7 +80,6 @@ class Collector:
         self.console_lines: Counter[str] = Counter()
         self.tail: deque[tuple[int, str, str]] = deque(maxlen=MOST_EVENTS)
         self.stats = Stats((), rate)
-        self._stats = self.stats.add
         self._running: dict[int, tuple[tuple[str, int, int], int]] = {}
         self._exits_told = self._gpt_told = False
         self._pas_of: dict[int, str] = {}
@@ -88,7 +88,7 @@ class Collector:
 
     def put(self, item: Item) -> None:
         now = self.last = max(self.last, min(item.insns, (1 << 63) - 1))  # a damaged trace may go back
-        self._stats(item)
+        self.stats.add(item)
         if item.name == "console":
             self._console(item, now)
             return
@@ -98,7 +98,7 @@ class Collector:
         if item.call is not None:
             self._call(item, now)
         elif item.name in TROUBLE:
-            self._trouble(f"{item.name}", "", item, now)
+            self._trouble(item.name, "", item, now)
         if item.name == "gpt":
             self._moved(item.fields["pa"], str(item.fields["new"]), now)
         for delta in item.deltas:
@@ -179,7 +179,7 @@ class Collector:
         title = title[:LONGEST]
         group = self.groups.get(title)
         if group is not None:
-            self.groups[title] = group._replace(count=group.count + 1)
+            self.groups[title] = group._replace(times=group.times + 1)
         elif len(self.groups) < MOST_GROUPS:
             self.groups[title] = Group(title, meaning, 1, now, line)
         else:
@@ -191,7 +191,7 @@ class Collector:
         call = item.call
         assert call is not None
         if item.name in ("rmi_granule_delegate", "rmi_granule_undelegate") and not self._gpt_told:
-            self._move(call.args[0], "realm" if item.name == "rmi_granule_delegate" else "non-secure", now)
+            self._move(call.args[0], "realm" if item.name == "rmi_granule_delegate" else NORMAL_PAS, now)
             return
         by = _RTT_CHANGES.get(item.name)
         pages = _PAGES.get(item.name)
@@ -224,7 +224,8 @@ class Collector:
         if not 0 <= pa < _ADDRESSES:
             return
         granule = pa // _GRANULE
-        old = self._pas_of.get(granule, "non-secure")
+        new = new if new in self.pas or new == NORMAL_PAS else OTHER
+        old = self._pas_of.get(granule, NORMAL_PAS)
         if old == new:
             return
         self._pas_of[granule] = new
@@ -256,6 +257,3 @@ def _failed(interface: str, status: int | None) -> bool:
     if interface in ("RMI", "RSI"):
         return status != 0 and getattr(status, "name", "") != "INCOMPLETE"
     return status < 0
-
-
-__all__ = ["NORMAL", "Collector", "Group", "Occupancy"]
