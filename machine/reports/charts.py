@@ -17,6 +17,7 @@ ROWS, ROW = 56, 6
 SHADES = 4
 LABEL_EVERY = 8
 _GRANULE = 4096
+_TITLES = {"RMM": "calls to EL3", "other": "other calls"}
 
 
 class _Frame:
@@ -96,15 +97,17 @@ def timeline(run: Collector) -> str:
         parts += _lane(frame, y, name, shares, world)
         said.append((name, shares))
         y += LANE + GAP
-    counted = [(f"{name} calls", sums, "calls") for name, sums in run.calls.items() if any(sums.values)]
+    counted = [
+        (_TITLES.get(name, f"{name} calls"), sums, "calls") for name, sums in run.calls.items() if any(sums.values)
+    ]
     if any(run.failed.values):
         counted.append(("failed", run.failed, "failed"))
     for name, sums, kind in counted:
         most = max(sums.values)
         parts.append(_label(y + 12, name))
-        parts.append(_label(y + 24, f"{sum(sums.values):,} in all", "tick"))
+        parts.append(_label(y + 24, f"{sum(sums.values):,} in all, {most:,} at most", "tick"))
         parts.append(f'<line class="base" x1="{LEFT}" y1="{y + BAR}" x2="{WIDTH - RIGHT}" y2="{y + BAR}"/>')
-        parts.append(_bars(frame, y, BAR, [value / most for value in sums.values], kind))
+        parts.append(_bars(frame, y, BAR, [(value / most) ** 0.5 for value in sums.values], kind))
         y += BAR + GAP
     height = y + 20
     texts = [_band_text(frame, at, said, counted) for at in range(BANDS)]
@@ -130,7 +133,7 @@ def _band_text(
 
 
 def steps(run: Collector, title: str, series: Sequence[tuple[str, str, Steps]], unit: str) -> str:
-    """Numbers over time, each as a line.  series: (title, class, values); unit: of the axis."""
+    """Numbers over time, each as a line.  series: (title, class, values); unit: a noun."""
     frame = _Frame(run)
     height, top = 150, 14
     base = height - 24
@@ -138,7 +141,7 @@ def steps(run: Collector, title: str, series: Sequence[tuple[str, str, Steps]], 
     parts = [
         f'<line class="base" x1="{LEFT}" y1="{base}" x2="{WIDTH - RIGHT}" y2="{base}"/>',
         f'<line class="grid" x1="{LEFT}" y1="{top}" x2="{WIDTH - RIGHT}" y2="{top}"/>',
-        _label(top + 4, f"{most:,} {unit}"),
+        _label(top + 4, plural(most, unit)),
         _label(base + 4, "0"),
     ]
     for _, kind, one in series:

@@ -12,7 +12,7 @@ from machine.traces.item import Item, nanoseconds, status_name
 from machine.traces.stats import Stats
 from machine.traces.text import line_of
 
-INTERFACES = ("RMI", "RSI", "PSCI", "FFA", "other")
+INTERFACES = ("RMI", "RSI", "PSCI", "FFA", "RMM", "other")
 TROUBLE = frozenset({"gpf", "vmm_abort", "unclaimed", "lost", "virtio", "semihosting", "reset"})
 MOST_LANES = 12
 MOST_GROUPS = 400
@@ -78,7 +78,7 @@ class Collector:
         self.exits: dict[str, Counter[str]] = {}
         self.consoles: dict[str, deque[tuple[int, str]]] = {}
         self.console_lines: Counter[str] = Counter()
-        self.tail: deque[tuple[int, str, str]] = deque(maxlen=MOST_EVENTS)
+        self.tail: deque[tuple[int, Item]] = deque(maxlen=MOST_EVENTS)
         self.stats = Stats((), rate)
         self._running: dict[int, tuple[tuple[str, int, int], int]] = {}
         self._exits_told = self._gpt_told = False
@@ -92,8 +92,8 @@ class Collector:
         if item.name == "console":
             self._console(item, now)
             return
-        self.busy.setdefault(item.pe & 0xFF, Sums(self.columns))
-        self.tail.append((now, item.world, line_of(item)[:LONGEST]))
+        self._busy(item.pe & 0xFF)
+        self.tail.append((now, item))
         self._worlds(item, now)
         if item.call is not None:
             self._call(item, now)
@@ -142,12 +142,17 @@ class Collector:
         self._leave(pe, now)
         self._running[pe] = (lane, now)
 
+    def _busy(self, pe: int) -> Sums:
+        if pe not in self.busy:
+            self.busy[pe] = Sums(self.columns)
+        return self.busy[pe]
+
     def _leave(self, pe: int, now: int) -> None:
         running = self._running.pop(pe, None)
         if running is None:
             return
         lane, start = running
-        self.busy.setdefault(pe, Sums(self.columns)).span(start, now)
+        self._busy(pe).span(start, now)
         if lane not in self.lanes:
             if len(self.lanes) >= MOST_LANES:
                 self.more_lanes += 1
@@ -175,17 +180,16 @@ class Collector:
     def _trouble(self, title: str, meaning: str, item: Item, now: int) -> None:
         self.failed.count(now)
         self.failures += 1
-        line = line_of(item)[:LONGEST]
         title = title[:LONGEST]
         group = self.groups.get(title)
         if group is not None:
             self.groups[title] = group._replace(times=group.times + 1)
         elif len(self.groups) < MOST_GROUPS:
-            self.groups[title] = Group(title, meaning, 1, now, line)
+            self.groups[title] = Group(title, meaning, 1, now, line_of(item)[:LONGEST])
         else:
             self.more_groups += 1
         if len(self.examples) < MOST_FAILED:
-            self.examples.append((now, line))
+            self.examples.append((now, line_of(item)[:LONGEST]))
 
     def _effect(self, item: Item, now: int) -> None:
         call = item.call

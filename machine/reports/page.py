@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
+from machine.events import NORMAL
 from machine.reports.charts import gpt_map, steps, timeline
-from machine.reports.collect import MOST_EVENTS, MOST_FAILED, Collector
+from machine.reports.collect import LONGEST, MOST_EVENTS, MOST_FAILED, Collector
 from machine.reports.text import escaped, plural, size_text, time_text
+from machine.traces.text import line_of
 
 START = "<!doctype html><!-- ccabridge report -->"
 # Whatever should slip through: no script runs, nothing is fetched, no form is sent.
@@ -161,7 +163,9 @@ def _timeline(run: Collector) -> Iterator[str]:
     legend = [("normal", "Normal world")] if worlds else []
     legend += [(world, {"realm": "Realm world", "secure": "Secure world"}[world]) for world in worlds]
     legend += [("calls", "calls"), ("failed", "failed calls and faults")]
-    caption = "The height of a lane is the share of the time that was spent there; of a row of calls, their number."
+    caption = "The height of a lane is the share of the time that was spent there. A row of calls grows with the "
+    caption += "square root of their number; how many there are at most is for one of its columns. "
+    caption += "A host in Python takes no virtual time."
     if run.more_lanes:
         caption += f" {plural(run.more_lanes, 'run')} of further RECs are not shown."
     if not worlds:
@@ -178,7 +182,7 @@ def _gpt(run: Collector) -> Iterator[str]:
     legend = [("cells normal", "Normal world")] + [(f"cells {kind} s4", names[kind]) for kind in kinds]
     caption = (
         "The granules that were delegated or shared, by physical address from top to bottom; a row stands for several "
-        "where there are many, darker where more of them are the other world's."
+        "where there are many, stronger in colour where more of them are the other world's."
     )
     if run.more_moves:
         caption += f" {run.more_moves:,} later changes are left out of the map."
@@ -186,7 +190,7 @@ def _gpt(run: Collector) -> Iterator[str]:
     series = [(names[kind], kind, run.pas[kind]) for kind in kinds]
     title = "Granules by physical address space, beside the Normal world's"
     yield f"<h3>{title}</h3>"
-    yield _figure(steps(run, title, series, "granules"), [(f"line {k}", names[k]) for k in kinds], "4 KiB each.")
+    yield _figure(steps(run, title, series, "granule"), [(f"line {k}", names[k]) for k in kinds], "4 KiB each.")
 
 
 def _rtt(run: Collector) -> Iterator[str]:
@@ -200,7 +204,7 @@ def _rtt(run: Collector) -> Iterator[str]:
         if levels:
             legend = [(f"line {kind}", f"tables of {name}") for name, kind, _ in levels]
             title = f"Translation tables of realm {rd:#x}, by level, without the root tables"
-            yield _figure(steps(run, title, levels, "tables"), legend, "Tables by level, without the root tables.")
+            yield _figure(steps(run, title, levels, "table"), legend, "Tables by level, without the root tables.")
         pages = [("protected", "realm", realm.pages["data"]), ("shared", "normal", realm.pages["shared"])]
         pages = [row for row in pages if row[2].most]
         if pages:
@@ -209,7 +213,7 @@ def _rtt(run: Collector) -> Iterator[str]:
             caption = (
                 "Protected: DATA granules. Shared: mappings of the host's memory. 4 KiB each, larger ones count once."
             )
-            yield _figure(steps(run, title, pages, "pages"), legend, caption)
+            yield _figure(steps(run, title, pages, "page"), legend, caption)
 
 
 def _shares(title: str, counts: Counter[str]) -> Iterator[str]:
@@ -283,7 +287,7 @@ def _events(run: Collector) -> Iterator[str]:
         return
     which = f"the last {MOST_EVENTS}" if run.stats.count > len(run.tail) else "all of them"
     yield f"<details><summary>{which}</summary><pre>"
-    for at, world, line in run.tail:
-        indent = "" if world == "normal" else "    "
-        yield f"<i>{time_text(run.ns(at)):>12}</i>  {indent}{escaped(line)}"
+    for at, item in run.tail:
+        indent = "" if item.world == NORMAL else "    "
+        yield f"<i>{time_text(run.ns(at)):>12}</i>  {indent}{escaped(line_of(item)[:LONGEST])}"
     yield "</pre></details>"

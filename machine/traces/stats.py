@@ -69,11 +69,10 @@ class Stats:
         entry[0] += 1
         entry[1] += insns
         entry[2] = max(entry[2], insns)
-        row = (insns, -self.count, line_of(item), item.insns)
         if len(self._slow) < self._most:
-            heapq.heappush(self._slow, row)
-        elif self._slow and row > self._slow[0]:
-            heapq.heapreplace(self._slow, row)
+            heapq.heappush(self._slow, (insns, -self.count, line_of(item), item.insns))
+        elif self._slow and (insns, -self.count) > self._slow[0][:2]:
+            heapq.heapreplace(self._slow, (insns, -self.count, line_of(item), item.insns))
 
     @property
     def slowest(self) -> list[tuple[int, str, int]]:
