@@ -27,11 +27,15 @@ class _Frame:
         self.run = run
         self.insns = max(run.last, 1)
         self.ns = max(run.ns(self.insns), 1)
-        self.used = min(self.insns // run.columns.width + 1, COLUMNS)
+        self.used = min(-(-self.insns // run.columns.width), COLUMNS)
 
     def x(self, column: int) -> float:
         """The left edge of a column."""
         return LEFT + PLOT * min(column * self.run.columns.width / self.insns, 1.0)
+
+    def values(self, sums: Sums) -> list[int]:
+        """By column; what happened at the very end belongs to the last one."""
+        return [*sums.values[: self.used - 1], sum(sums.values[self.used - 1 :])]
 
     def svg(self, title: str, height: int, parts: Sequence[str]) -> str:
         axis = height - 20
@@ -74,8 +78,7 @@ def _bars(frame: _Frame, y: int, height: int, shares: Sequence[float], kind: str
 
 def _spent(frame: _Frame, spent: Sums) -> list[float]:
     width = frame.run.columns.width
-    room = [min(width, max(frame.insns - at * width, 1)) for at in range(COLUMNS)]
-    return [min(value / room[at], 1.0) for at, value in enumerate(spent.values)]
+    return [min(value / min(width, frame.insns - at * width), 1.0) for at, value in enumerate(frame.values(spent))]
 
 
 def timeline(run: Collector) -> str:
@@ -103,11 +106,12 @@ def timeline(run: Collector) -> str:
     if any(run.failed.values):
         counted.append(("failed", run.failed, "failed"))
     for name, sums, kind in counted:
-        most = max(sums.values)
+        values = frame.values(sums)
+        most = max(values)
         parts.append(_label(y + 12, name))
-        parts.append(_label(y + 24, f"{sum(sums.values):,} in all, {most:,} at most", "tick"))
+        parts.append(_label(y + 24, f"{sum(values):,} in all, {most:,} at most", "tick"))
         parts.append(f'<line class="base" x1="{LEFT}" y1="{y + BAR}" x2="{WIDTH - RIGHT}" y2="{y + BAR}"/>')
-        parts.append(_bars(frame, y, BAR, [(value / most) ** 0.5 for value in sums.values], kind))
+        parts.append(_bars(frame, y, BAR, [(value / most) ** 0.5 for value in values], kind))
         y += BAR + GAP
     height = y + 20
     texts = [_band_text(frame, at, said, counted) for at in range(BANDS)]
@@ -128,7 +132,7 @@ def _band_text(
     first, last = band * frame.used // BANDS, max((band + 1) * frame.used // BANDS, band * frame.used // BANDS + 1)
     start, end = frame.ns * band // BANDS, frame.ns * (band + 1) // BANDS
     parts = [f"{name} {100 * sum(shares[first:last]) / (last - first):.0f} %" for name, shares in lanes]
-    parts += [f"{n:,} {name}" for name, sums, _ in counted if (n := sum(sums.values[first:last]))]
+    parts += [f"{n:,} {name}" for name, sums, _ in counted if (n := sum(frame.values(sums)[first:last]))]
     return f"{time_text(start)} to {time_text(end)}: " + ", ".join(parts)
 
 
@@ -155,7 +159,7 @@ def steps(run: Collector, title: str, series: Sequence[tuple[str, str, Steps]], 
 
 
 def _steps_text(frame: _Frame, band: int, series: Sequence[tuple[str, str, Steps]]) -> str:
-    end = max((band + 1) * frame.used // BANDS, 1)
+    end = COLUMNS if band + 1 == BANDS else max((band + 1) * frame.used // BANDS, 1)
     values = []
     for name, _, one in series:
         before = [last for column, last, _ in one.values() if column < end]
