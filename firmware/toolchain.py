@@ -34,7 +34,6 @@ REMEDY = (
 COMPILE = (
     "-std=c11",
     "-O2",
-    "-g",
     "-Wall",
     "-Wextra",
     "-Werror",
@@ -74,7 +73,9 @@ class Toolchain:
     def cc(self, arguments: Sequence[str]) -> list[str]:
         """The command line for one call of the driver, which links unless the arguments say otherwise."""
         linking = () if {"-c", "-S", "-E"} & set(arguments) else (*LINK, *self.link)
-        return [*self.command, *self.compile, *COMPILE, *linking, *arguments]
+        debug = any(argument.startswith("-g") for argument in arguments)
+        own = [word for word in self.compile if word != "-g0" or not debug]  # zig's -g does not overrule it
+        return [*self.command, *own, *COMPILE, *linking, *arguments]
 
 
 _GNU = ("-march=armv8.2-a", "-mno-outline-atomics", "-fno-pie", "-fno-tree-loop-distribute-patterns")
@@ -106,8 +107,8 @@ def find(environ: Mapping[str, str] = os.environ) -> Toolchain:
 def _of(command: tuple[str, ...]) -> Toolchain:
     base = os.path.basename(command[0])
     if "ziglang" in command or base.startswith("zig"):
-        # zig adds undefined-behaviour traps.
-        return Toolchain("zig", command, (*_ZIG, *_ZIG_NO_SIMD, "-fno-sanitize=all"), ())
+        # zig adds undefined-behaviour traps and debug sections with absolute paths.
+        return Toolchain("zig", command, (*_ZIG, *_ZIG_NO_SIMD, "-fno-sanitize=all", "-g0"), ())
     if "clang" in base:
         return Toolchain("clang", command, _LLVM, ("-fuse-ld=lld",))
     return Toolchain("gcc", command, _GNU, ("-no-pie",))
