@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bridge.core import NEVER, Board, Core
+from bridge.core import NEVER, Board, Core, sysreg
 from bridge.cpu import ID_REGISTERS, id_registers
 from bridge.errors import UserError
 from bridge.gic import FRAME, Gic
@@ -54,6 +54,8 @@ SLICE = 20_000_000
 LIVE_SLICE = 100_000
 # Seconds of wall time between looks at signals while every PE waits for input.
 INPUT_WAIT = 0.1
+SCTLR_EL2 = sysreg(3, 4, 1, 0, 0)
+SCTLR_EL2_RES1 = 0x30C5_0830  # as EL3 firmware hands over
 HAFDBS = {"none": 0, "af": 1, "dirty": 2}
 
 
@@ -267,6 +269,8 @@ class Machine:
         if self.gic is not None:
             self.gic.power(pe.index, True)
         self.present_ids(core)
+        if config.boot.el == 2:
+            core.set_sysreg(SCTLR_EL2, SCTLR_EL2_RES1)
         if config.cpu.features.sve:
             let_sve(core)
         core.set_x(0, [context_id])
