@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core import NEVER, Board, Core, sysreg
 from bridge.cpu import ID_REGISTERS, id_registers
-from bridge.errors import UserError
+from bridge.errors import ConfigError, UserError
 from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
@@ -20,8 +20,9 @@ from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
 from machine.config.images import read_images
+from machine.config.scalars import size_text
 from machine.config.supported import refuse_unsupported
-from machine.config.types import Gicv3
+from machine.config.types import Gicv3, Nvm
 from machine.config.validate import gpt_ranges
 from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
@@ -42,7 +43,6 @@ from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
-    from machine.config.types import Nvm
     from machine.secure import SecureService
     from machine.stops import Stops
     from machine.trace import Tracer
@@ -544,14 +544,22 @@ def rmm_features(config: MachineConfig) -> Features:
 
 def _regions(config: MachineConfig) -> list[Region]:
     regions = [
-        Region(name, r.base, r.size, PAS.from_text(r.pas), fill=r.fill, retain=r.retain)
+        _region(config, ("memory", name), name, r.base, r.size, r.pas, r.fill, r.retain)
         for name, r in config.memory.items()
     ]
     for name, device in config.devices.items():
-        if device.__struct_config__.tag == "nvm":
-            regions.append(_nvm(name, device))  # type: ignore[arg-type]
+        if isinstance(device, Nvm):
+            d = device
+            regions.append(_region(config, ("devices", name), name, d.base, d.size, d.pas, d.fill, d.retain))
     return regions
 
 
-def _nvm(name: str, device: Nvm) -> Region:
-    return Region(name, device.base, device.size, PAS.from_text(device.pas), fill=device.fill, retain=device.retain)
+def _region(
+    config: MachineConfig, key: tuple[str, str], name: str, base: int, size: int, pas: str, fill: int, retain: bool
+) -> Region:
+    """ConfigError where this computer does not give that much."""
+    try:
+        return Region(name, base, size, PAS.from_text(pas), fill=fill, retain=retain)
+    except (OSError, OverflowError, MemoryError) as error:
+        where, why = config.source.where(*key, "size"), getattr(error, "strerror", None) or "not enough memory"
+        raise ConfigError(f"{where}: {'.'.join(key)}.size: {size_text(size)} of memory: {why} here") from None
