@@ -397,10 +397,7 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
-            first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
-            if first and self.tracing:
-                self.calls.event("unclaimed", self.unclaimed.touches[-1].describe(self.symbols))
-            lib.cca_external_abort(core.handle)
+            self._nothing_there(core)
             return
         device, offset = hit
         if exit_.is_write:
@@ -409,6 +406,26 @@ class Machine:
             lib.cca_mmio_done(core.handle, 0)
         else:
             lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
+
+    def mmio_form(self, core: Core) -> bool:
+        """A device access by an instruction that devices do not take; False where there is a device.
+
+        Where there is none, it is an external abort as any other's.
+        """
+        from machine.config.windows import windows
+
+        exit_ = core.exit
+        if any(w.base <= exit_.pa < w.base + w.size for w in windows(self.config)):
+            return False
+        self._nothing_there(core)
+        return True
+
+    def _nothing_there(self, core: Core) -> None:
+        exit_ = core.exit
+        first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+        if first and self.tracing:
+            self.calls.event("unclaimed", self.unclaimed.touches[-1].describe(self.symbols))
+        lib.cca_external_abort(core.handle)
 
     def run(self) -> End:
         """Runs to the end and says which it was."""
