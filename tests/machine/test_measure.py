@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge.errors import UserError
 from machine.config import load
 from machine.config.loader import MachineConfig
 from machine.config.shipped import names
@@ -119,6 +120,17 @@ def test_ripas_entries__an_unaligned_base_needs_a_table() -> None:
     assert entries[-1] == (2 * MIB, 2 * MIB + 4096)
 
 
+def test_prediction__of_a_host_that_builds_otherwise() -> None:
+    """`conformance` makes its realms in ways of its own."""
+    with pytest.raises(UserError, match="firmware:conformance makes realms of its own"):
+        predict(load("conformance"))
+
+
+@pytest.mark.skipif(cached_kernel() is None, reason="no kernel was fetched")
+def test_prediction__linux_under_the_shipped_vmm() -> None:
+    assert predicted("linux-realm") == [built(load("linux-realm"))]
+
+
 @pytest.mark.skipif(cached_kernel() is None, reason="no kernel was fetched")
 @pytest.mark.parametrize("name", ["linux-host", "linux-loader"])
 def test_prediction__linux_under_the_firmware_host(name: str) -> None:
@@ -181,7 +193,7 @@ def built(config: MachineConfig) -> str:
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-@pytest.mark.parametrize("vcpus", [1, 2, 4])
+@pytest.mark.parametrize("vcpus", [1, 2, 3, 4])
 def test_prediction__linux_under_the_vmm(tmp_path: Path, algorithm: str, vcpus: int) -> None:
     config = linux(tmp_path, f"vmm.hash={algorithm}", f"vmm.vcpus={vcpus}")
     assert predict(config)[0].rim == built(config)

@@ -61,8 +61,9 @@ def test_linux__token_of_configfs_verifies_with_its_challenge_and_the_predicted_
     ]
     assert ccabridge("token", "verify", log, "--challenge", "00").code == 1
 
-    from bridge.cli.token import _bytes
     from cwt import COSE, COSEKey
+
+    from bridge.cli.token import _bytes
 
     halves = cbor2.loads(_bytes(log)).value
     platform = COSE.new().decode(halves[44234], COSEKey.from_pem(Path(key).read_text(), alg="ES384"))
