@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tempfile
 from pathlib import Path
 
 from tests.system.cli import ccabridge
@@ -21,15 +22,16 @@ MARK = re.compile(r"(<!-- transcript: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTAL
 
 
 def renewed(text: str) -> str:
-    """The page with every transcript as the command prints it now."""
+    """The page with every transcript as the command prints it now; files that one writes are there for the next."""
 
     def renew(match: re.Match[str]) -> str:
-        result = ccabridge(*shlex.split(match[2]))
-        assert result.code == 0, f"{match[2]}: {result.out[-1000:]}{result.err}"
+        result = ccabridge(*shlex.split(match[2]), cwd=Path(folder))
+        assert result.code == match[2].startswith("trace diff"), f"{match[2]}: {result.out[-1000:]}{result.err}"
         body = "".join(f"    {line}\n" if line else "\n" for line in result.lines)
         return f"{match[1]}\n{body}\n{match[4]}"
 
-    return MARK.sub(renew, text)
+    with tempfile.TemporaryDirectory() as folder:
+        return MARK.sub(renew, text)
 
 
 def main() -> None:
