@@ -172,6 +172,8 @@ def test_usage(say: Any) -> None:
     assert "diff" in say("measure", "diff", "hello-realm").err
     assert "the machine has no realm" in say("measure", "guest").err
     assert say("measure", "hello-realm", "token").code == 2
+    assert say("measure", "hello-realm", "-c", "2").err == "ccabridge: error: measure: --cpus needs --realm\n"
+    assert "measure: the following arguments are required: FILE" in say("measure").err
 
 
 def test_note__of_a_host_that_is_not_ours(say: Any, tmp_path: Path) -> None:
