@@ -73,7 +73,7 @@ class Identity:
                 if self._note is None:
                     raise
                 self._note(f"{error}: it is this run's only")
-                self._keys[purpose] = temporary()
+                self._keys[purpose] = temporary(purpose)
         return self._keys[purpose]
 
     def realm_key(self) -> bytes:
@@ -225,9 +225,8 @@ class LazyAttester:
 
     max_size = 4096
 
-    def __init__(self, machine: Machine, memory: Memory, shared_buffer: int, output: Callable[[str], object]) -> None:
+    def __init__(self, machine: Machine, memory: Memory, shared_buffer: int) -> None:
         self._machine = machine
-        self._output = output
         self._memory = memory
         self._shared_buffer = shared_buffer
         self._made: RealmAttester | None = None
@@ -242,10 +241,7 @@ class LazyAttester:
             def log(decl: Call, arguments: tuple[int, ...], result: tuple[int, ...], condition: str | None) -> None:
                 machine.calls.call(decl, arguments, result, condition, None)
 
-            def note(text: str) -> None:
-                self._output(f"ccabridge: {text}\n")
-
-            root = AttestationService(Identity(machine.config, note), self._memory, self._shared_buffer, log)
+            root = AttestationService(Identity(machine.config, machine.say), self._memory, self._shared_buffer, log)
             self._made = RealmAttester(self._memory, root)
         return self._made
 

@@ -134,8 +134,9 @@ def _new() -> EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP384R1())
 
 
-def temporary() -> bytes:
-    """A key that nobody has afterwards."""
+@cache
+def temporary(purpose: Purpose) -> bytes:
+    """A key that nobody has when this process has ended."""
     return _scalar(_new())
 
 

@@ -147,7 +147,7 @@ class Machine:
     def _attester(self, memory: RmmMemory) -> Attester | None:
         """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
         rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
-        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE, self._output)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -220,6 +220,10 @@ class Machine:
                 interactive=os.isatty(0) and os.isatty(1),
             ),
         )
+
+    def say(self, text: str) -> None:
+        """A line of the emulator's own among the output."""
+        self._output(f"ccabridge: {text}\n")
 
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""

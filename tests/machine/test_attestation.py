@@ -298,7 +298,7 @@ def test_keys__that_cannot_be_kept_are_a_runs_only(home: Path, monkeypatch: pyte
     (home / "data").write_text("a file")
     notes: list[str] = []
     identity = Identity(load("token"), notes.append)
-    assert identity.realm_key() == identity.realm_key() != Identity(load("token"), notes.append).realm_key()
+    assert identity.realm_key() == identity.realm_key() == Identity(load("token"), notes.append).realm_key()
     assert len(notes) == 2 and notes[0].endswith("this run's only")
     with pytest.raises(UserError, match="cannot be kept"):
         Identity(load("token")).realm_key()
