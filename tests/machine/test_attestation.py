@@ -10,6 +10,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cbor2
@@ -23,6 +24,8 @@ from machine.attestation import AttestationService, Identity, measure_own
 from machine.config import load
 from machine.keys import TEST_SEEDS, derive, kept, keys_dir, published_keys, read_public_key
 from machine.machine import Machine
+from machine.postmortem import report
+from machine.traces.start import start
 from rmm.abi import el3
 from rmm.abi.call import Call
 from rmm.attestation import cose
@@ -360,20 +363,19 @@ def run_with_keys(home: Path, *overrides: str, watch: Callable[[Machine], None])
         words.append(f"platform.{name}_key={home}/{name}.pem")
     printed: list[str] = []
     machine = Machine(load("token", words), printed.append)
-    from machine.trace import Tracer
-
-    machine.tracer = Tracer(machine, ["*"], printed.append)
-    machine.calls.listener = machine.tracer
-    machine.tracing = True
+    trace = home / "trace.jsonl"
+    wishes = SimpleNamespace(machine="token", trace="*", where=None, trace_format=None, trace_with="pc,delta")
+    wishes.trace_file = str(trace)
+    tracer = start(machine, wishes, printed.append)
     try:
         end = machine.run()
-        from machine.postmortem import report
-
         printed += [*report(machine, end), repr(machine), repr(machine.rmm), repr(vars(machine))]
         printed += [repr(vars(machine.rmm)), str(machine.calls.ring), repr(machine.rmm.attester)]
         watch(machine)
     finally:
+        tracer.close()
         machine.close()
+    printed.append(trace.read_text())
     return "\n".join(printed), [form for key in keys.values() for form in spellings(scalar(key))]
 
 
@@ -393,7 +395,7 @@ def test_secrets__are_in_no_memory_trace_or_report(home: Path, limit: str) -> No
     memory: list[bytes] = []
     overrides = [f"limits.instructions={limit}"] if limit else []
     text, forms = run_with_keys(home, *overrides, watch=lambda machine: memory.extend(written(machine)))
-    assert "RMM_ATTEST_GET_REALM_KEY(" in text and "RSI_ATTESTATION_TOKEN_CONTINUE(" in text
+    assert "RMM_ATTEST_GET_REALM_KEY" in text and "RSI_ATTESTATION_TOKEN_CONTINUE" in text
     assert len(memory) > 3
     for form in forms:
         assert not any(form in chunk for chunk in memory)
