@@ -25,6 +25,7 @@ from machine.config import load
 from machine.keys import TEST_SEEDS, derive, kept, keys_dir, published_keys, read_public_key
 from machine.machine import Machine
 from machine.postmortem import report
+from machine.recs import RecCore
 from machine.traces.start import start
 from rmm.abi import el3
 from rmm.abi.call import Call
@@ -341,6 +342,40 @@ def test_test_keys__are_all_known() -> None:
     assert cose.encode_key(*cose.Es384().public(derive("realm", 3))) == found[3].realm
     with pytest.raises(ConfigError, match="seed"):
         load("token", [f"platform.seed={len(found)}"])
+
+
+# A run
+
+
+def printed_token(*overrides: str) -> tuple[list[str], int]:
+    """The lines of the token that the shipped payload prints, and how often its REC left by IRQ."""
+    lines: list[str] = []
+    machine = Machine(load("token", ["platform.seed=1", *overrides]), lambda text: lines.append(text.strip()))
+    exits: list[str] = []
+    machine.calls.rec_exit = lambda _pa, reason: exits.append(reason)  # type: ignore[method-assign]
+    try:
+        assert machine.run().code == 0
+    finally:
+        machine.close()
+    begin, end = (lines.index(f"[realm 0] -----{word} CCA TOKEN-----") for word in ("BEGIN", "END"))
+    return lines[begin + 1 : end], exits.count("IRQ")
+
+
+def test_run__a_host_that_interrupts_the_signature_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exits by IRQ in the midst of CONTINUE, and the payload asks again (rmm-abi.md §4.6)."""
+    expected, interrupted = printed_token()
+    assert interrupted == 0 and len(expected) > 30
+    asked = iter((True, False, True))  # a step is made each time; the fourth signs
+    monkeypatch.setattr(RecCore, "irq_pending", lambda _self: next(asked))
+    assert printed_token() == (expected, 2)
+
+
+def test_run__a_platform_that_says_too_much_is_refused_beforehand() -> None:
+    """The RMM's buffer has 4 KiB for the whole token (rmm-abi.md §10.2)."""
+    one = f"{{type: {'T' * 32}, measurement: '{'11' * 64}', version: '{'v' * 128}', signer: '{'22' * 64}'}}"
+    printed_token(f"platform.components=[{', '.join([one] * 9)}]")
+    with pytest.raises(ConfigError, match=r"platform.components: the token would have \d+ bytes, at most 4096"):
+        Machine(load("token", [f"platform.components=[{', '.join([one] * 10)}]"]), lambda _line: None)
 
 
 # Secrets

@@ -80,10 +80,16 @@ def test_prediction__is_what_the_shipped_machine_measures(name: str) -> None:
     assert predicted(name) == measured(name) != []
 
 
+@pytest.mark.parametrize("name", ["hello-realm", "rsi-tour", "smp", "token"])
+def test_prediction__under_the_python_vmm(name: str) -> None:
+    assert predicted(name, "boot.host=vmm") == measured(name, "boot.host=vmm") == predicted(name)
+
+
+@pytest.mark.parametrize("host", ["firmware", "vmm"])
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("recs", [1, 2, 3, 4])
-def test_prediction__hash_and_recs(algorithm: str, recs: int) -> None:
-    overrides = (f"realms.0.hash={algorithm}", f"realms.0.recs={recs}")
+def test_prediction__hash_and_recs(algorithm: str, recs: int, host: str) -> None:
+    overrides = (f"realms.0.hash={algorithm}", f"realms.0.recs={recs}", f"boot.host={host}")
     found = predicted("hello-realm", *overrides)
     assert found == measured("hello-realm", *overrides)
     assert len(found[0]) == (64 if algorithm == "sha256" else 128)

@@ -124,6 +124,22 @@ def test_claims_have_their_keys_and_types() -> None:
     assert (key[1], key[-1], len(key[-2]), len(key[-3])) == (2, 2, 48, 48)
 
 
+def test_ours_is_canonical_throughout() -> None:
+    """RFC 8949 §4.2.1, in the token, its halves, their headers, their claims and the key."""
+    whole = token()
+    items = [whole, cose.PROTECTED, realm_payload()[44237]]
+    for half in cbor2.loads(whole).value.values():
+        items += [half, cbor2.loads(half).value[2]]
+    for item in items:
+        assert cbor2.dumps(cbor2.loads(item), canonical=True) == item
+    assert [list(cbor2.loads(item)) for item in items if item[0] >> 5 == 5] == [
+        [1],
+        [1, -1, -2, -3],
+        [10, 256, 265, 2395, 2396, 2399, 2401, 2402],
+        [10, 265, 44235, 44236, 44237, 44238, 44239, 44240],
+    ]
+
+
 def test_signatures_are_the_same_every_time() -> None:
     assert token() == token()
 
