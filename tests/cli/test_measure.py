@@ -6,38 +6,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from bridge.cli import main
 from machine.config.shipped import names
 from machine.vmm.linux.cache import cached_kernel
 from rmm.measurement import SLOT
 from tests.machine.linux.files import NOP, image
 
 RIM = re.compile(r"[0-9a-f]{64}")
-
-
-class Said(NamedTuple):
-    """Exit code and outputs of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*words: str) -> Said:
-        code = main(list(words))
-        return Said(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
