@@ -15,7 +15,7 @@ from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
-from machine.attestation import LazyAttester
+from machine.attestation import LazyAttester, check_platform
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
@@ -30,7 +30,6 @@ from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
 from machine.gpt import GRANULE, GranuleProtectionTable
-from machine.keys import check_keys
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
@@ -91,7 +90,7 @@ class Machine:
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
         self.board.set_limit(self._limit())
-        check_keys(config)
+        check_platform(config)
         self.interrupts, self.gic = self._make_gic()
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
@@ -149,7 +148,7 @@ class Machine:
     def _attester(self, memory: RmmMemory) -> Attester | None:
         """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
         rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
-        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE, self._output)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -222,6 +221,10 @@ class Machine:
                 interactive=os.isatty(0) and os.isatty(1),
             ),
         )
+
+    def say(self, text: str) -> None:
+        """A line of the emulator's own among the output."""
+        self._output(f"ccabridge: {text}\n")
 
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
