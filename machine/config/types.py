@@ -465,7 +465,12 @@ class Vmm(_Block, frozen=True):
     ] = None
     busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
     modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
-    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
+    cmdline: Annotated[
+        str | None,
+        Meta(
+            description="Kernel command line, after the defaults that it has no word for: console, panic, swiotlb, cma."
+        ),
+    ] = None
     dtb: Annotated[
         str | None, Meta(description="Device tree: a path relative to this file. By default one is made.")
     ] = None

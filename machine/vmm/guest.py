@@ -18,7 +18,7 @@ from machine.devices.console import Console
 from machine.devices.device import Device
 from machine.end import GUEST_EXIT, STUCK, End
 from machine.vmm.linux import command_line, layout
-from machine.vmm.linux.dtb import read_tree
+from machine.vmm.linux.dtb import bootargs, read_tree, stdout_is_protected
 from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.initramfs import MARK, build, exit_status
@@ -128,6 +128,9 @@ class LinuxGuest:
     def _prepare(self) -> Launch:
         d = self.description
         console, tty = CONSOLES[d.console]
+        with self._blaming("dtb"):
+            tree = None if d.dtb is None else read_tree(d.dtb)
+        given = d.cmdline if d.cmdline is not None or tree is None else bootargs(tree)
         board = Board(
             ram_base=layout.RAM_BASE,
             ram_size=d.memory,
@@ -135,14 +138,13 @@ class LinuxGuest:
             mpidrs=tuple(mpidr_of(i) for i in range(d.vcpus)),
             console=console,
             virtio=range(len(self.virtio)),
-            bootargs=self._bootargs(tty) if d.cmdline is None else d.cmdline,
+            bootargs=self._bootargs(tty, given or ""),
         )
-        with self._blaming("cmdline"):
-            command_line.check(board.bootargs, board.shared_bit)
+        with self._blaming("cmdline" if d.cmdline is not None or tree is None else "dtb"):
+            early = board.earlycon if tree is None or stdout_is_protected(tree, board) else None
+            command_line.check(board.bootargs, board.shared_bit, earlycon=early)
         with self._blaming("kernel"):
             kernel = read_kernel(self._kernel())
-        with self._blaming("dtb"):
-            tree = None if d.dtb is None else read_tree(d.dtb)
         launch = prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
         if d.dump_dtb is not None:
             try:
@@ -157,15 +159,16 @@ class LinuxGuest:
             return default_kernel()
         return locate(name, self.machine.config.source.where("vmm", "kernel"))
 
-    def _bootargs(self, tty: str) -> str:
+    def _bootargs(self, tty: str, given: str) -> str:
+        """What is given, after the defaults that it has no word for."""
         words = [f"console={tty}", "panic=-1"]  # a panic ends the run: by PSCI SYSTEM_RESET
-        if self._drivers():
-            # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
-            words.append(f"swiotlb={SWIOTLB_SLOTS}")
         if self.description.memory < SMALL:
             # Of Debian's kernels CMA and swiotlb take 64 MiB each, more than there is.
             words += ["cma=0", f"swiotlb={SWIOTLB_SLOTS // 4}"]
-        return " ".join(words)
+        elif self._drivers():
+            # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
+            words.append(f"swiotlb={SWIOTLB_SLOTS}")
+        return command_line.with_defaults(given, words)
 
     def _initrd(self, release: str | None) -> tuple[str, bytes]:
         d = self.description

@@ -70,7 +70,7 @@ def test_mini_linux__makes_its_calls_in_linux_order() -> None:
     names = [match[1] for line in result.lines if (match := re.search(r"\] ((?:PSCI|RSI)_\w+)\(", line))]
     assert names[:6] == ["PSCI_VERSION", *["PSCI_FEATURES"] * 5]
     assert names[6:10] == ["RSI_VERSION", "RSI_REALM_CONFIG", "RSI_IPA_STATE_SET", "RSI_IPA_STATE_SET"]
-    assert names[10:14] == ["RSI_IPA_STATE_GET"] * 4
+    assert names[10:14] == ["RSI_IPA_STATE_GET"] * 4  # the pool, then devices
     assert names[-1] == "PSCI_SYSTEM_OFF"
 
 
