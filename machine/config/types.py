@@ -417,6 +417,8 @@ def personalization(text: str) -> bytes:
     """A realm personalization value, padded to 64 bytes; ValueError when it does not fit."""
     try:
         value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected UTF-8, or `hex:` and pairs of hexadecimal digits") from None
     except ValueError:
         raise ValueError("expected pairs of hexadecimal digits after `hex:`") from None
     if len(value) > 64:

@@ -14,6 +14,7 @@ from bridge.errors import ConfigError, UserError
 from bridge.image import read_bytes
 from machine.bus import Bus
 from machine.config.files import locate
+from machine.config.scalars import size_text
 from machine.devices.console import Console
 from machine.devices.device import Device
 from machine.end import GUEST_EXIT, STUCK, End
@@ -53,11 +54,13 @@ class ExitWatch:
         self._sink = sink
         self._line = bytearray()
         self.status: int | None = None
+        self.silent = True
         # Virtual time in ns, None right after output.
         self.quiet_since: int | None = None
 
     def write(self, data: bytes) -> None:
         self._sink(data)
+        self.silent = False
         self.quiet_since = None
         self._line += data
         if b"\n" in data:
@@ -140,6 +143,7 @@ class LinuxGuest:
             virtio=range(len(self.virtio)),
             bootargs=self._bootargs(tty, given or ""),
         )
+        self.earlycon = board.earlycon
         with self._blaming("cmdline" if d.cmdline is not None or tree is None else "dtb"):
             early = board.earlycon if tree is None or stdout_is_protected(tree, board) else None
             command_line.check(board.bootargs, board.shared_bit, earlycon=early)
@@ -319,10 +323,17 @@ class LinuxGuest:
                     end.code = self.watch.status
                 elif self.description.script is not None and self.description.initrd is None:
                     end.code, end.reason = 1, f"{end.reason} before its script has ended"
+                if self.watch.silent and self.launch.kernel.release is not None:
+                    end.reason = f"{end.reason}; it has printed nothing: {self._advice()}"
             raise
         finally:
             for device in self.virtio:
                 device.close()
+
+    def _advice(self) -> str:
+        shown = f"-p earlycon={self.earlycon} shows why" if self.earlycon else "--console serial shows more"
+        small = self.description.memory < SMALL
+        return f"{shown}, and {size_text(self.description.memory)} of RAM may be too little (-m)" if small else shown
 
     def _poll(self) -> None:
         for device in self.virtio:

@@ -254,6 +254,16 @@ def test_linux__system_reset_ends_the_run_by_name(tmp_path: Path) -> None:
     assert result.lines[-1].endswith("before its script has ended")
 
 
+def test_linux__that_panics_before_its_console_works_gets_a_hint(tmp_path: Path) -> None:
+    """Too little memory is known to Linux alone: enough for the images, not for what it does with them."""
+    result = boot(tmp_path, memory="56M", script="echo", cmdline="")
+    assert result.code == 1
+    assert result.lines[-1] == (
+        "ccabridge: guest-exit 1: realm `linux` asks for a reset: a realm cannot be reset before its script has ended; "
+        "it has printed nothing: -p earlycon=uart,mmio,0x101000000 shows why, and 56M of RAM may be too little (-m)"
+    )
+
+
 def test_linux__stuck_guest_is_named(tmp_path: Path) -> None:
     """World, EL, PC with the kernel's own symbol, the last exits."""
     result = boot(tmp_path, "-s", "limits.time=400ms", script="echo")
