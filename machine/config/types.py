@@ -476,6 +476,10 @@ class Vmm(_Block, frozen=True):
     dtb: Annotated[
         str | None, Meta(description="Device tree: a path relative to this file. By default one is made.")
     ] = None
+    symbols: Annotated[
+        str | None,
+        Meta(description="System.map or vmlinux that names addresses: a relative path. By default the kernel's own."),
+    ] = None
     dump_dtb: Annotated[
         str | None, Meta(description="The device tree that the realm is started with goes to this file.")
     ] = None

@@ -24,6 +24,7 @@ from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.initramfs import MARK, build, exit_status
 from machine.vmm.linux.launch import Launch, default_kernel, prepare
+from machine.vmm.linux.symbols import read_symbols
 from machine.vmm.names import KernelNames
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
@@ -147,6 +148,8 @@ class LinuxGuest:
         with self._blaming("cmdline" if d.cmdline is not None or tree is None else "dtb"):
             early = board.earlycon if tree is None or stdout_is_protected(tree, board) else None
             command_line.check(board.bootargs, board.shared_bit, earlycon=early)
+        with self._blaming("symbols"):
+            self.symbols = None if d.symbols is None else read_symbols(d.symbols)
         with self._blaming("kernel"):
             kernel = read_kernel(self._kernel())
         launch = prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
@@ -314,7 +317,7 @@ class LinuxGuest:
         self._attach(bus, gic, console)
         runner = self.runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
         runner.poll = self._poll
-        self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory)
+        self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory, self.symbols)
         try:
             runner.run()
         except End as end:
