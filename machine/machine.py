@@ -129,7 +129,7 @@ class Machine:
         self.monitor = Monitor(self)
         if self.gic is not None:
             self.gic.handoff()
-        place(self.images, self.memory)
+        place(self.images, self.memory, stage=config.boot.host == "firmware")
         if config.boot.info is not None:
             from machine.payload_abi import host_info
 

@@ -17,7 +17,7 @@ from .types import Vmm
 
 Path = tuple[str | int, ...]
 Where = Callable[..., str]
-_FILES = ("kernel", "initrd", "dtb")
+_FILES = ("kernel", "initrd", "dtb", "symbols")
 
 
 def vmm_inputs(vmm: Vmm) -> Iterator[tuple[Path, str]]:

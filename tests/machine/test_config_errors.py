@@ -352,6 +352,11 @@ BROKEN = [
         27,
         "host.behaviour[0].type: a way of the host firmware, boot.host is vmm",
     ),
+    (
+        "boot: {host: vmm}\nrealms: [{name: a, image: realm.elf}, {name: b, image: realm.elf}]",
+        13,
+        "boot.host: vmm: it runs one realm, `realms` has 2",
+    ),
     (H + "{type: evct}]}\n" + ONE, 27, f"host.behaviour[0].type: expected {KINDS}, got `evct` (did you mean `evict`?)"),
     (H + "{type: evict}]}\n" + ONE, 20, "host.behaviour[0]: the key `ipa` is missing"),
     (H + "{type: partial-ripas, pages: 0}]}\n" + ONE, 49, "host.behaviour[0].pages: expected at least 1, got `0`"),
