@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.errors import UserError, one_line
 from bridge.image import Image, read_bytes
+from bridge.lines import read_rows
 
 if TYPE_CHECKING:
     from bridge.core import Block
     from machine.traces.coverage import Module
-
-_MOST_ROWS = 1 << 22
 
 
 class Row(NamedTuple):
@@ -70,10 +69,12 @@ def content(blocks: list[tuple[Module, Block]]) -> bytes:
         counts = Counts(own)
         rows, named = _read(path, image)
         at = {}
+        here: dict[tuple[str, int], int] = {}  # a line may have code in several places
         for row in rows:
-            of_file = lines.setdefault(row.file, {})
-            of_file[row.line] = max(of_file.get(row.line, 0), counts.at(row.address))
+            here[row.file, row.line] = max(here.get((row.file, row.line), 0), counts.at(row.address))
             at[row.address] = row
+        for (file, line), count in here.items():  # images that share a source add up
+            lines.setdefault(file, {})[line] = lines.get(file, {}).get(line, 0) + count
         for function in named:
             begun = at.get(function.address)
             if begun is not None:
@@ -115,52 +116,14 @@ def _read(path: str, image: Image) -> tuple[list[Row], list[Function]]:
         first = min(segment["p_vaddr"] for segment in elf.iter_segments("PT_LOAD") if segment["p_memsz"])
         bias = image.base - first
         return list(_rows(elf, bias)), list(_functions(elf, bias))
-    except UserError:
-        raise
     except Exception as error:  # as above
         raise UserError(f"{path}: malformed DWARF: {type(error).__name__}: {error}") from None
 
 
 def _rows(elf: Any, bias: int) -> Iterator[Row]:
-    if not elf.has_dwarf_info():
-        return
-    dwarf = elf.get_dwarf_info()
-    budget = _MOST_ROWS
-    for unit in dwarf.iter_CUs():
-        program = dwarf.line_program_for_CU(unit)
-        if program is None:
-            continue
-        names = _files(program.header, unit)
-        for entry in program.get_entries():
-            state = entry.state
-            budget -= 1
-            if budget < 0:
-                raise UserError(f"more than {_MOST_ROWS} rows of line tables")
-            # Code that the linker has thrown away is left at address 0.
-            if state is None or state.end_sequence or not state.is_stmt or not state.line or not state.address:
-                continue
-            name = names.get(state.file)
-            if name is not None:
-                yield Row(state.address + bias, name, state.line)
-
-
-def _files(header: Any, unit: Any) -> dict[int, str]:
-    """Paths by the number that rows have: from 1 on, or from 0 on in DWARF 5 (6.2.4)."""
-    attribute = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
-    compiled_in = "" if attribute is None else _text(attribute.value)
-    five = header["version"] >= 5
-    folders = [_text(folder) for folder in header["include_directory"]]
-    if not five:
-        folders.insert(0, compiled_in)
-    out: dict[int, str] = {}
-    for number, entry in enumerate(header["file_entry"], 0 if five else 1):
-        folder = folders[entry["dir_index"]] if entry["dir_index"] < len(folders) else ""
-        out[number] = one_line(os.path.normpath(os.path.join(compiled_in, folder, _text(entry["name"]))))
-    return out
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    for row in read_rows(elf):
+        if row.statement and not row.end:
+            yield Row(row.address + bias, os.path.normpath(os.path.join(row.folder, row.file)), row.line)
 
 
 def _functions(elf: Any, bias: int) -> Iterator[Function]:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from bridge.errors import UserError
 from bridge.image import read_image
 from machine.config import load
 from machine.machine import Machine
 from machine.traces.coverage import Coverage
+from machine.traces.lcov import check
 from tests.system.cli import ccabridge
 from tests.system.test_docs import ROOT
 
@@ -146,13 +148,21 @@ def test_code_of_no_elf__is_a_module_of_its_context(tmp_path: Path) -> None:
     "words, what",
     [
         (("--coverage=x.txt",), "--coverage x.txt: the suffix says the format: .drcov or .info"),
-        (("--coverage=x.info",), "DWARF line tables, which LCOV needs: build with -g, or write .drcov"),
         (("--coverage=/nowhere/x.drcov",), "--coverage /nowhere/x.drcov: No such file or directory"),
     ],
 )
 def test_coverage_that_cannot_be__is_one_line_and_exit_code_2(words: tuple[str, ...], what: str) -> None:
     result = ccabridge("run", "hello-realm", *words)
     assert result.code == 2 and what in result.err and len(result.err.splitlines()) == 1
+
+
+def test_lcov_without_line_tables__is_refused_before_the_run(payload: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.elf"
+    bare.write_bytes(payload.read_bytes().replace(b".debug_line\0", b".nothing_xy\0"))
+    with pytest.raises(UserError, match=r"none of .*bare.elf has DWARF line tables.*: build with -g, or write .drcov"):
+        check([read_image(bare)])
+    with pytest.raises(UserError, match="there is no ELF file with DWARF line tables"):
+        check([])
 
 
 def test_malformed_dwarf__is_one_line_and_exit_code_2(payload: Path, tmp_path: Path) -> None:
