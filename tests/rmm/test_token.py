@@ -234,6 +234,26 @@ def test_another_algorithm_is_found(algorithm: Any) -> None:
     realm = encode([protected, {}, payload, signature], 18)
     platform = signed(PLATFORM_KEY, encode(platform_claims(hashlib.sha256(realm_payload()[44237]).digest())))
     assert failed(combine(platform, realm)) == ["realm algorithm", "realm signature"]
+    check = next(one for one in checks(parse(combine(platform, realm))) if one.name == "realm algorithm")
+    found = {-7: "-7 (ES256)", -36: "-36 (ES512)", -8: "-8 (EdDSA)", None: "none"}.get(algorithm, "'ES384'")
+    assert str(check) == f"realm algorithm: FAILED ({found}, expected -35 (ES384))"
+
+
+def test_an_algorithm_that_nothing_protects_is_none() -> None:
+    payload = encode(realm_payload())
+    signature = ES384.sign(KEY, cose.sig_structure(b"", payload))
+    platform = signed(PLATFORM_KEY, encode(platform_claims(hashlib.sha256(realm_payload()[44237]).digest())))
+    realm = encode([b"", {1: -35}, payload, signature], 18)
+    assert failed(combine(platform, realm)) == ["realm algorithm", "realm signature"]
+
+
+def test_what_was_found_is_said() -> None:
+    found = {one.name: str(one) for one in checks(parse(token()), None, Expected(rims=[bytes(32)], rpv=b"\1" * 64))}
+    assert found["rim"] == f"rim: FAILED (found {RIM.hex()}, expected {bytes(32).hex()})"
+    several = checks(parse(token()), None, Expected(rims=[bytes(32), bytes(64)]))
+    assert str([*several][-1]) == f"rim: FAILED (found {RIM.hex()}, none of the 2 expected)"
+    long = checks(parse(changed("realm", 10, bytes(65))), None, Expected(challenge=CHALLENGE))
+    assert str([*long][-1]) == f"challenge: FAILED (found 65 bytes, expected {CHALLENGE.hex()})"
 
 
 @pytest.mark.parametrize(
@@ -321,6 +341,8 @@ MALFORMED = [
     (combine(encode([b"", {}, b"\xa0", b"", b""], 18), b""), "not-a-cose-sign1"),
     (combine(encode([b"\x80", {}, b"\xa0", b""], 18), b""), "not-a-cose-sign1"),
     (combine(encode([b"\xa2\x01\x26\x01\x26", {}, b"\xa0", b""], 18), b""), "duplicate-key"),
+    (combine(encode([encode({1: -35, 2: [1]}), {}, b"\xa0", b""], 18), b""), "critical-header"),
+    (combine(encode([cose.PROTECTED, {1: -7}, b"\xa0", b""], 18), b""), "duplicate-key"),
     (combine(encode([b"", {}, b"\x80", b""], 18), b""), "no-claims"),
     (combine(encode([b"", {}, b"\xa2\x0a\x01\x0a\x02", b""], 18), b""), "duplicate-key"),
 ]
