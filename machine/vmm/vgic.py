@@ -156,7 +156,7 @@ class VGic:
             self._touch(bit)
 
     def levels(self, vcpu: int, cntp_ctl: int, cntv_ctl: int, pmu: int = 0) -> None:
-        """The vCPU's own wires by an exit: a timer's CTL with ENABLE and ISTATUS without IMASK, an overflow of the PMU."""
+        """The vCPU's own wires by an exit: timer CTLs with ENABLE and ISTATUS without IMASK; the PMU's overflow."""
         state = (cntv_ctl & 7 == 5) << PPI_VTIMER | (cntp_ctl & 7 == 5) << PPI_PTIMER | bool(pmu) << PPI_PMU
         cpu = self.vcpus[vcpu]
         if state == cpu.levels or not cpu.ran:
