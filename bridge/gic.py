@@ -66,6 +66,7 @@ class Gic:
         spis: int = 96,
         list_registers: int = 4,
         virtual_only: bool = False,
+        maintenance: bool = False,
     ) -> None:
         if len(mpidrs) > MAX_PES:
             raise EngineError(f"a GIC of {len(mpidrs)} PEs: {MAX_PES} are the most")
@@ -74,7 +75,7 @@ class Gic:
         config.mpidr = list(mpidrs)
         config.dist, config.redist, config.stride = dist, redist, stride
         config.spis, config.list_registers = spis, list_registers
-        config.virtual_only = virtual_only
+        config.virtual_only, config.maintenance = virtual_only, maintenance
         if lib.cca_machine_add_gic(board.handle, config) != 0:
             raise EngineError(f"a GIC with its distributor at {dist:#x} and redistributors at {redist:#x} cannot be")
         self.board = board
