@@ -52,7 +52,7 @@ class Gic:
 
     mpidrs: of the PEs, in the order of their redistributors.  dist, redist: PAs, in steps of 64 KiB.  stride: bytes
     from one redistributor to the next.  spis: how many, from INTID 32.  virtual_only: a machine without a GIC, whose
-    realms have virtual CPU interfaces all the same.  maintenance: these raise maintenance interrupts, which nothing masks.
+    realms have virtual CPU interfaces all the same.  maintenance: with their maintenance interrupts, never masked.
     """
 
     def __init__(
