@@ -39,6 +39,7 @@ class Board:
         self.memory = memory
         self.handle: Any = ffi.gc(lib.cca_machine_new(cntfrq, rate), lib.cca_machine_free)
         self._buffers: list[Any] = []
+        self.pps_bits = 0  # width of the protected physical address space; 0 without a GPT
         self._bad = ffi.new("uint64_t *")
         self._buffer = ffi.new("char[]", BUFFER)
         for region in memory:
@@ -49,6 +50,7 @@ class Board:
 
     def set_gpt(self, base: int, *, pps_bits: int, l0_bits: int, pgs_bits: int) -> None:
         """Turns the granule protection check on: GPTBR_EL3 and GPCCR_EL3."""
+        self.pps_bits = pps_bits
         lib.cca_machine_set_gpt(self.handle, base, pps_bits, l0_bits, pgs_bits)
 
     @property

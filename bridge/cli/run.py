@@ -125,7 +125,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         if address is not None or args.breaks or args.stopped:
             debugger = _debugger(machine, args, address, write)
-        end = _run(machine, args.timeout, progress, debugger)
+        end = run_bounded(machine, args.timeout, progress, debugger)
         if debugger is not None:
             debugger.ended(end)
         _report(machine, end, as_json=args.json)
@@ -209,7 +209,10 @@ def _debugger(
     return debugger
 
 
-def _run(machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None) -> End:
+def run_bounded(
+    machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None = None
+) -> End:
+    """Runs a machine with progress shown, for at most `timeout` seconds of wall time."""
     import signal
 
     from machine.end import TIMEOUT, End
