@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridge.plugin import lib
+from rmm.abi.rsi import IPA_STATE_SET
 
 if TYPE_CHECKING:
     from bridge.core import Board
+    from machine.stuck import Evidence
     from rmm.abi.call import Call
 
 RING = 8
@@ -43,6 +45,7 @@ class CallLog:
         self._ring: deque[tuple[Any, ...]] = deque(maxlen=RING)
         self._counts: dict[Call | None, int] = {}
         self._handle = board.handle
+        self.evidence: Evidence | None = None
         self.listener: Listener | None = None
 
     def call(
@@ -59,6 +62,8 @@ class CallLog:
         counts[decl] = counts.get(decl, 0) + 1
         record = (lib.cca_insns(self._handle), decl, args, result, condition, rec_pa, secure)
         self._ring.append(record)
+        if (condition is not None or decl is IPA_STATE_SET) and self.evidence is not None:
+            self.evidence.note(CallRecord(*record), counts[decl])
         if self.listener is not None:
             self.listener.call(CallRecord(*record))
 
@@ -71,6 +76,10 @@ class CallLog:
     def counts(self) -> dict[str, int]:
         """Calls by name; `unknown` for function ids that nothing declares."""
         return {"unknown" if decl is None else decl.name: count for decl, count in self._counts.items()}
+
+    def count(self, decl: Call) -> int:
+        """How often one call was made."""
+        return self._counts.get(decl, 0)
 
     def monitor(self, fid: int, x: Sequence[int], result: int, condition: str | None = None) -> None:
         """A call that the Root monitor answered by itself; unknown ones too, named as such."""

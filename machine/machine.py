@@ -35,6 +35,7 @@ from machine.pe import Mode, Pe
 from machine.recs import RmmMemory, RootPlatform, let_sve
 from machine.scheduler import run_machine
 from machine.semihosting import Semihosting
+from machine.stuck import Evidence
 from machine.unclaimed import Unclaimed
 from rmm.features import Features
 from rmm.idregs import realm_id_registers
@@ -122,6 +123,7 @@ class Machine:
             observer=self.calls,
             attester=self._attester(memory),
         )
+        self.evidence = self.calls.evidence = Evidence(self)
         if self.stops is not None:
             self.stops.power_up()
         self.monitor = Monitor(self)
@@ -303,6 +305,7 @@ class Machine:
         self.poll()
         self.attached.poll()
         self.alarms.run_due()
+        self.evidence.look()
 
     def _slice(self) -> int:
         return LIVE_SLICE if self.attached.endpoints.live else SLICE

@@ -10,6 +10,7 @@ from bridge.arch.disassembly import disassemble
 from bridge.arch.esr import decode_esr
 from bridge.core import Core, sysreg
 from bridge.exits import Reason
+from machine.diagnosis import diagnose
 from machine.trace import describe
 
 if TYPE_CHECKING:
@@ -119,5 +120,8 @@ def as_dict(machine: Machine, end: End) -> dict[str, Any]:
     exits = [*machine.last_exits()]
     if exits:
         out["last_exits"] = exits
+    found = diagnose(machine, end)
+    if found is not None:
+        out["diagnosis"] = found._asdict()
     out["last_calls"] = [describe(record)[1] for record in machine.calls.ring]
     return out

@@ -228,6 +228,7 @@ def _run(machine: Machine, timeout: float | None, progress: Progress, debugger: 
 
 
 def _report(machine: Machine, end: End, *, as_json: bool) -> None:
+    from machine.diagnosis import diagnose
     from machine.end import GUEST_EXIT
 
     abnormal = end.kind != GUEST_EXIT
@@ -243,6 +244,9 @@ def _report(machine: Machine, end: End, *, as_json: bool) -> None:
 
         for line in report(machine, end):
             print(line)
+    found = diagnose(machine, end)
+    if found is not None:
+        print(f"ccabridge: diagnosis: {found}")
     calls = machine.calls
     ns = machine.virtual_ns
     print(

@@ -59,9 +59,9 @@ def granule(machine: Machine, pa: int) -> Iterator[str]:
     name = "not tracked by the RMM" if state < 0 else name_of(GranuleState, state)
     refs = f", {machine.rmm.granules.refs(pa)} references" if state >= 0 else ""
     yield f"granule {pa:#x}: GPT {machine.gpt.get(pa).text}, {name}{refs}"
-    owner = _owner(machine, pa, state)
-    if owner:
-        yield f"  {owner}"
+    whose = owner(machine, pa, state)
+    if whose:
+        yield f"  {whose}"
     stops = machine.stops
     if stops is not None:
         for change in stops.history.get(pa, ()):
@@ -73,7 +73,8 @@ def granule(machine: Machine, pa: int) -> Iterator[str]:
             yield f"  last calls: at {record.insns:,} {call_text(record)[1]}"
 
 
-def _owner(machine: Machine, pa: int, state: int) -> str:
+def owner(machine: Machine, pa: int, state: int) -> str:
+    """Whose a granule is: `REC 0 of realm 0x…`, `RTT of realm …`; empty where that cannot be told."""
     for rec in machine.rmm.recs():
         if pa == rec.pa or pa in rec.aux:
             return f"{'REC' if pa == rec.pa else 'auxiliary granule of REC'} {rec.index} of realm {rec.rd:#x}"
