@@ -11,6 +11,8 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.core import NEVER
+from bridge.pas import PAS
+from bridge.plugin import lib
 from machine.calls import CallRecord
 from machine.end import STUCK, End
 from rmm.abi import rmi, rsi
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bridge.core import Core
+    from machine.inspect.contexts import Context
     from machine.machine import Machine
     from machine.recs import RecCore
     from rmm.abi.call import Call
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
 
 # Instructions between two looks at what has moved.
 LOOK = 20_000_000
-# An exception taken over and over at EL1 or EL2 has no exit; a handler may take some thousands to mend it.
-REPEATS = 100_000
+# An exception taken over and over at EL1 or EL2 has no exit.
+REPEATS = lib.CCA_REPEATS
 # Of a context between two faults, or two WFIs, that bring it no further.
 SHORT = 5_000
 REQUESTS = 256
@@ -38,7 +41,10 @@ _ABORTS = frozenset({0x00, 0x20, 0x21, 0x22, 0x24, 0x25, 0x26})  # UNDEF, aborts
 
 
 class Refusal(NamedTuple):
-    """A call that failed.  later: how often the call had been made by then.  said: what stood in memory then."""
+    """A call that failed; the first of several in a row with the same arguments.
+
+    later: how often the call had been made by the last of them.  said: what stood in memory then.
+    """
 
     record: CallRecord
     later: int
@@ -46,13 +52,15 @@ class Refusal(NamedTuple):
 
 
 class Fault:
-    """A REC's last stage-2 fault.  times: in a row, at this PC and IPA.  since: instructions of the REC before it."""
+    """A REC's last stage-2 fault.  times: in a row, at this PC and IPA; the first at the machine's instruction count
+    `at`, and the REC's own `since`.
+    """
 
-    __slots__ = ("esr", "far", "ipa", "pc", "since", "times")
+    __slots__ = ("at", "esr", "far", "ipa", "pc", "since", "times")
 
     def __init__(self) -> None:
         self.pc = self.ipa = -1
-        self.esr = self.far = self.times = self.since = 0
+        self.at = self.esr = self.far = self.times = self.since = 0
 
     def clear(self) -> None:
         """The instruction was completed by the host: it is no fault any more."""
@@ -65,6 +73,8 @@ class Evidence:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._handle = machine.board.handle
+        self._repeating = lib.cca_repeating(self._handle)
         limits = machine.config.stuck
         self._faults = limits.faults or NEVER
         self._calls = limits.calls or NEVER
@@ -101,7 +111,7 @@ class Evidence:
         if not again:
             self.refusals[decl] = Refusal(record, count, self._read(decl, record))
         else:
-            self.refusals[decl] = self.refusals[decl]._replace(record=record, later=count)
+            self.refusals[decl] = self.refusals[decl]._replace(later=count)
         if self.refused >= self._calls and self._machine.stops is None:
             raise End(
                 STUCK,
@@ -113,7 +123,6 @@ class Evidence:
         """What the host gave in memory to a REC_CREATE, and what is wrong with it."""
         if decl is not rmi.REC_CREATE:
             return {}
-        from bridge.pas import PAS
         from machine.inspect.tables import owner
         from rmm.rec import RecParams, index_of_rec_mpidr
 
@@ -136,10 +145,10 @@ class Evidence:
                 break
         return said
 
-    def final(self, decl: Call, *conditions: str) -> Refusal | None:
-        """The failure of a call's last use, for one of these conditions."""
+    def final(self, decl: Call, *conditions: str, before: int) -> Refusal | None:
+        """The failure of a call's last use, for one of these conditions, at an instruction count up to `before`."""
         refusal = self.refusals.get(decl)
-        if refusal is None or refusal.record.condition not in conditions:
+        if refusal is None or refusal.record.condition not in conditions or refusal.record.insns > before:
             return None
         return refusal if self._machine.calls.count(decl) == refusal.later else None
 
@@ -151,7 +160,7 @@ class Evidence:
         pc, ipa = exit_.pc, exit_.ipa
         if pc != fault.pc or ipa != fault.ipa:
             fault.pc, fault.ipa, fault.times = pc, ipa, 1
-            fault.esr, fault.far, fault.since = exit_.esr, exit_.far, core.insns
+            fault.esr, fault.far, fault.since, fault.at = exit_.esr, exit_.far, core.insns, self._machine.board.insns
             return
         fault.times += 1
         if fault.times >= self._faults:
@@ -200,51 +209,75 @@ class Evidence:
     def look(self) -> None:
         """Whether anything has moved since the last look."""
         machine = self._machine
+        if lib.cca_repeating(self._handle) != self._repeating:
+            self._look_for_repeats()
         now = machine.board.insns
         if now < self._next_look or machine.stops is not None:
             return
         self._next_look = now + LOOK
-        for core in machine.cores:
-            times, elr, esr, _ = core.repeats()
-            if times >= REPEATS and esr >> 26 in _ABORTS and self._faults != NEVER:
-                raise End(STUCK, f"{core.name} has taken one exception {times:,} times in a row at {elr:#x}", core=core)
         activity = machine.board.activity
         if activity != self.activity:
             self.activity, self.active_at = activity, now
             return
-        core_ = machine.running
+        core_ = running(machine)
         if core_ is not None and self._silence != NEVER and parked(machine, core_):
             raise End(STUCK, f"{core_.name} spins on the spot, and no interrupt can come", core=core_)
         if now - self.active_at >= self._silence:
             raise End(STUCK, "nothing exits, and nothing is printed", core=core_)
+
+    def _look_for_repeats(self) -> None:
+        machine = self._machine
+        self._repeating = lib.cca_repeating(self._handle)
+        if machine.stops is not None:
+            return
+        for core in machine.cores:
+            times, elr, esr, _ = core.repeats()
+            if times >= REPEATS and esr >> 26 in _ABORTS and self._faults != NEVER:
+                raise End(STUCK, f"{core.name} has taken one exception {times:,} times in a row at {elr:#x}", core=core)
+
+
+def running(machine: Machine) -> Core | None:
+    """The context whose turn it is: of a REC that is preempted, its own and not its host's; None for several."""
+    entered = [rec.context.present for rec in machine.rmm.recs() if rec.running]  # type: ignore[attr-defined]
+    if entered:
+        return entered[0] if len(entered) == 1 else None
+    return machine.running
 
 
 def parked(machine: Machine, core: Core) -> bool:
     """Whether all that a context does is to branch back to where it is, with nothing that could interrupt it."""
     if sum(pe.on for pe in machine.pes) > 1 or machine.alarms.next_at() is not None:
         return False
-    masked = core.pstate >> 6 & 3 == 3
+    # A realm's interrupts are its host's, whatever it masks.
+    masked = core.pstate >> 6 & 3 == 3 and core.pas is not PAS.REALM
     if not masked and (core.wake_at != NEVER or core.irq_lines or machine.attached.endpoints.live):
         return False
-    from machine.inspect.code import read_virtual
     from machine.inspect.contexts import context_of
 
     context = context_of(machine, core)
     if context is None:
         return False
     pc = core.pc
-    raw = read_virtual(machine, context, pc - 4 * _PARKED + 4, 4 * (2 * _PARKED - 1))
-    words = [int.from_bytes(raw[at : at + 4], "little") for at in range(0, len(raw), 4)] if raw else []
-    for at in range(_PARKED - 1, len(words)):
-        if words[at] >> 26 == 0x05:  # B
-            back = (words[at] & 0x3FF_FFFF) - (1 << 26 if words[at] >> 25 & 1 else 0)
-            first = at + back
-            return 0 <= first <= _PARKED - 1 <= at and all(map(_idles, words[first:at]))
-        if not _idles(words[at]):
+    for at in range(pc, pc + 4 * _PARKED, 4):
+        word = _word(machine, context, at)
+        if word is not None and word >> 26 == 0x05:  # B
+            back = (word & 0x3FF_FFFF) - (1 << 26 if word >> 25 & 1 else 0)
+            first = at + 4 * back
+            return pc - 4 * _PARKED < first <= pc and all(
+                _idles(_word(machine, context, other)) for other in range(first, at, 4)
+            )
+        if not _idles(word):
             return False
     return False
 
 
-def _idles(word: int) -> bool:
+def _word(machine: Machine, context: Context, va: int) -> int | None:
+    from machine.inspect.code import read_virtual
+
+    raw = read_virtual(machine, context, va, 4)
+    return None if raw is None else int.from_bytes(raw, "little")
+
+
+def _idles(word: int | None) -> bool:
     """A hint (NOP, YIELD, WFE, WFI, …) or a barrier."""
-    return word & 0xFFFF_F01F == 0xD503_201F or word & 0xFFFF_F01F == 0xD503_301F
+    return word is not None and (word & 0xFFFF_F01F == 0xD503_201F or word & 0xFFFF_F01F == 0xD503_301F)

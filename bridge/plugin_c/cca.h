@@ -201,6 +201,9 @@ void cca_pend_serror(cca_core *c, uint32_t iss);
 uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
 void cca_trace(cca_core *c, int on);
 uint64_t cca_core_insns(cca_core *c);
+/* Changes when a core has taken one exception another CCA_REPEATS times in a row; its slice is over then. */
+#define CCA_REPEATS 100000
+uint64_t cca_repeating(cca_machine *m);
 /* The last synchronous exception: how often it was taken with no other in between, ELR, ESR, FAR. */
 void cca_repeats(cca_core *c, uint64_t *out);
 

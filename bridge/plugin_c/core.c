@@ -468,6 +468,11 @@ void cca_repeats(cca_core *c, uint64_t *out)
     out[3] = r->far;
 }
 
+uint64_t cca_repeating(cca_machine *m)
+{
+    return m->repeating;
+}
+
 uint64_t cca_activity(cca_machine *m)
 {
     return m->activity;

@@ -32,6 +32,7 @@ struct cca_machine {
     uint64_t cntfrq, rate;       /* ticks a second, instructions a second */
     uint64_t limit;              /* stop when insns reaches it */
     uint64_t turn_end;           /* the running PE's turn is over when insns reaches it */
+    uint64_t repeating;          /* how often one exception had been taken another CCA_REPEATS times */
     uint64_t activity;           /* exits other than SLICE, exceptions and interrupts taken; no guest sees it */
     struct cca_core *cores[CCA_MAX_CORES];
     size_t ncores;

@@ -82,7 +82,10 @@ static void count_repeat(struct cca_core *c, uint64_t elr, uint64_t esr, uint64_
 {
     struct cca_repeat *r = &c->repeat;
     if (r->times && r->elr == elr && r->esr == esr && r->far == far) {
-        r->times++;
+        if (++r->times % CCA_REPEATS == 0) {
+            c->m->repeating++;
+            c->slice_end = c->m->insns; /* whoever looks for stuck guests does so between slices */
+        }
         return;
     }
     *r = (struct cca_repeat){1, elr, esr, far};

@@ -27,7 +27,7 @@ def _argument(refusal: Refusal, name: str) -> int:
 
 
 def missing_psci_complete(case: Case) -> dict[str, str] | None:
-    refusal = case.evidence.final(rmi.REC_ENTER, "rec_psci")
+    refusal = case.refused(rmi.REC_ENTER, "rec_psci")
     rec = None if refusal is None else case.machine.rmm.rec_at.get(_argument(refusal, "rec"))
     if rec is None or rec.psci is None:
         return None
@@ -35,20 +35,20 @@ def missing_psci_complete(case: Case) -> dict[str, str] | None:
 
 
 def wrong_mpidr_order(case: Case) -> dict[str, str] | None:
-    refusal = case.evidence.final(rmi.REC_CREATE, "mpidr_index")
+    refusal = case.refused(rmi.REC_CREATE, "mpidr_index")
     if refusal is None or "mpidr" not in refusal.said:
         return None
     return {**refusal.said, "rd": f"{_argument(refusal, 'rd'):#x}"}
 
 
 def dirty_aux(case: Case) -> dict[str, str] | None:
-    refusal = case.evidence.final(rmi.REC_CREATE, "aux_state")
+    refusal = case.refused(rmi.REC_CREATE, "aux_state")
     return None if refusal is None or "aux" not in refusal.said else refusal.said
 
 
 def bad_level(case: Case) -> dict[str, str] | None:
     for decl in _TABLES + _ENTRIES:
-        refusal = case.evidence.final(decl, "level_bound", "level_start")
+        refusal = case.refused(decl, "level_bound", "level_start")
         realm = None if refusal is None else case.machine.rmm.realm_at.get(_argument(refusal, "rd"))
         if refusal is None or realm is None:
             continue
@@ -75,7 +75,7 @@ def _needed(decl: Call, refusal: Refusal) -> int:
 
 def missing_rtt(case: Case) -> dict[str, str] | None:
     for decl in (*_PAGES, rmi.RTT_MAP_UNPROTECTED, rmi.RTT_CREATE):
-        refusal = case.evidence.final(decl, "rtt_walk")
+        refusal = case.refused(decl, "rtt_walk")
         if refusal is None:
             continue
         ipa, needed = _argument(refusal, "ipa"), _needed(decl, refusal)
@@ -99,6 +99,6 @@ def refused_for_ever(case: Case) -> dict[str, str] | None:
     last = evidence.refused_last
     if last is None or last.decl is None or evidence.refused < REPEATED or not case.hangs:
         return None
-    if evidence.final(last.decl, last.condition or "") is None:
+    if case.refused(last.decl, last.condition or "") is None:
         return None
     return {"call": describe(last)[1], "times": f"{evidence.refused:,}"}

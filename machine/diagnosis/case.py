@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bridge.core import Core
     from machine.end import End
     from machine.machine import Machine
-    from machine.stuck import Fault
+    from machine.stuck import Fault, Refusal
+    from rmm.abi.call import Call
     from rmm.inspect import Step
     from rmm.rec import Rec
 
@@ -47,6 +48,15 @@ class Case:
         """It would not have ended by itself."""
         return self.end is not None and self.end.kind in (STUCK, TIMEOUT)
 
+    @property
+    def settled(self) -> int:
+        """The instruction count since which nobody is about to mend a thing any more: a run that is cut short may have
+        been about to, for a millisecond."""
+        now = self.machine.board.insns
+        return (
+            now - self.machine.config.clock.rate // 1000 if self.end is not None and self.end.kind == TIMEOUT else now
+        )
+
     def name(self, rec: Rec) -> str:
         return f"REC {rec.index} of realm {rec.rd:#x}"
 
@@ -63,17 +73,21 @@ class Case:
         """Stage-2 aborts that are still what their REC was at last: refused by the RMM, or left to the host."""
         for rec in self.recs:
             core, fault = self.core(rec), rec.context.fault  # type: ignore[attr-defined]
-            if core is None or not fault.times or fault.esr >> 26 not in _EC_ABORTS:
+            if core is None or not fault.times or fault.at > self.settled or fault.esr >> 26 not in _EC_ABORTS:
                 continue
             refused = (
                 core.get_sysreg(ESR_EL1) & 0x3F == _EXTERNAL
                 and core.get_sysreg(ELR_EL1) == fault.pc
                 and core.get_sysreg(ESR_EL1) >> 26 in (0x20, 0x21, 0x24, 0x25)
             )
-            left = rec.last is not None and rec.last.far == fault.far and core.pc == fault.pc
+            left = core.pc == fault.pc
             steps = self.machine.rmm.walk(rec.rd, fault.ipa) if refused or left else []
             if steps:
                 yield OpenFault(rec, core, fault, steps[-1])
+
+    def refused(self, decl: Call, *conditions: str) -> Refusal | None:
+        """The failure of a call's last use, for one of these conditions."""
+        return self.evidence.final(decl, *conditions, before=self.settled)
 
     def requested(self, rec: Rec, ipa: int) -> int | None:
         """The RIPAS that the realm last asked for there; None where it did not."""

@@ -64,8 +64,8 @@ TABLE = (
     Entry(
         "ns-access-to-delegated-granule",
         "ESR and FAR of the Normal world's last exception, the tables on the way, the GPT",
-        "{who} at {pc} {verb} PA {pa}, which is {state}: it is delegated, and RMI_GRANULE_UNDELEGATE was not called "
-        "for it",
+        "{who} at {pc} {verb} PA {pa}, which it has delegated ({state}): RMI_GRANULE_UNDELEGATE was never "
+        "called for it",
         faults.ns_access,
     ),
     Entry(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from machine.end import STUCK
 from machine.stuck import parked
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 _TIMERS = ((2, "virtual timer (CNTV)", 27), (0, "physical timer (CNTP)", 30))
 _FIRES = 5  # ENABLE, not IMASK, ISTATUS
 _WAIT = 0xD503207F  # WFI
-_LATE = 1_000  # ns: a host may need a moment
 
 
 def _time(ns: int) -> str:
@@ -25,6 +25,7 @@ def lost_interrupt(case: Case) -> dict[str, str] | None:
     if not case.hangs:
         return None
     machine = case.machine
+    late = (machine.board.insns - case.settled) * 1_000_000_000 // machine.config.clock.rate
     for rec in case.recs:
         core = case.core(rec)
         if core is None or not rec.runnable:
@@ -34,7 +35,7 @@ def lost_interrupt(case: Case) -> dict[str, str] | None:
         for at, timer, intid in _TIMERS:
             ctl, cval = values[at : at + 2]
             ago = (machine.board.ticks - cval) * 1_000_000_000 // machine.config.clock.cntfrq
-            if ctl & 7 == _FIRES and intid not in listed and ago >= _LATE:
+            if ctl & 7 == _FIRES and intid not in listed and ago >= late:
                 return {
                     "rec": case.name(rec),
                     "pc": case.where(core, core.pc),
@@ -47,7 +48,6 @@ def lost_interrupt(case: Case) -> dict[str, str] | None:
 
 def waits_for_nothing(case: Case) -> dict[str, str] | None:
     from bridge.core import NEVER
-    from machine.end import STUCK
     from machine.inspect.code import read_virtual
     from machine.inspect.contexts import contexts
 
