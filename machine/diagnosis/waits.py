@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.pas import PAS
 from machine.end import STUCK
 from machine.stuck import parked
 
@@ -71,7 +72,7 @@ def spins(case: Case) -> dict[str, str] | None:
     core = case.end.core if case.end is not None and case.hangs else None
     if core is None or not parked(case.machine, core):
         return None
-    masked = core.pstate >> 6 & 3 == 3
+    masked = core.pstate >> 6 & 3 == 3 and core.pas is not PAS.REALM
     return {
         "who": core.name.replace("rec ", "REC ", 1),
         "pc": case.where(core, core.pc),

@@ -4,6 +4,8 @@
         output, indented by four
     <!-- end -->
 
+A command that does not end with 0 has its exit code behind it: `run seeded => 3`.
+
 `python -m tests.system.transcripts` writes them anew.
 """
 
@@ -16,7 +18,14 @@ from pathlib import Path
 from tests.system.cli import ccabridge
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/payload.md", "docs/trace.md", "docs/secure-world.md", "docs/debugging.md")
+PAGES = (
+    "README.md",
+    "docs/payload.md",
+    "docs/trace.md",
+    "docs/secure-world.md",
+    "docs/debugging.md",
+    "docs/diagnoses.md",
+)
 MARK = re.compile(r"(<!-- transcript: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -24,8 +33,9 @@ def renewed(text: str) -> str:
     """The page with every transcript as the command prints it now."""
 
     def renew(match: re.Match[str]) -> str:
-        result = ccabridge(*shlex.split(match[2]))
-        assert result.code == 0, f"{match[2]}: {result.out[-1000:]}{result.err}"
+        words, _, code = match[2].partition(" => ")
+        result = ccabridge(*shlex.split(words))
+        assert result.code == int(code or 0), f"{match[2]}: {result.out[-1000:]}{result.err}"
         body = "".join(f"    {line}\n" if line else "\n" for line in result.lines)
         return f"{match[1]}\n{body}\n{match[4]}"
 
