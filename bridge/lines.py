@@ -72,8 +72,9 @@ def _rows(elf: object) -> list[tuple[int, str | None]]:
             if not dead:
                 if state.file not in names:
                     names[state.file] = _file_name(header, state.file, version)
-                place = f"{names[state.file]}:{state.line}" if state.line else None
-                rows.append((state.address, None if state.end_sequence else place))
+                if state.line or state.end_sequence:  # line 0 is the compiler's own: it goes with what is before it
+                    place = f"{names[state.file]}:{state.line}"
+                    rows.append((state.address, None if state.end_sequence else place))
             fresh = fresh or state.end_sequence
             if len(rows) > _MAX_ROWS:
                 return rows

@@ -95,6 +95,12 @@ class Machine:
         self.semihosting = Semihosting(self)
         self.images = images
         self.symbols = Symbols(images, config.load)
+        linux = next((image for image in images.realms if image.linux is not None), None)
+        if linux is not None or config.vmm is not None:
+            from machine import kernel_names
+
+            named = kernel_names.of_vmm(self) if linux is None else kernel_names.of_realm(self, linux)
+            self.symbols.kernel = named
         self.resets = 0
         self.turn_end = 0
         self.alone = True

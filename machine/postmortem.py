@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bridge.arch.disassembly import disassemble
@@ -11,6 +12,8 @@ from bridge.arch.esr import decode_esr
 from bridge.core import Core, sysreg
 from bridge.exits import Reason
 from machine.diagnosis import diagnose
+from machine.inspect.code import backtrace
+from machine.inspect.contexts import context_of
 from machine.trace import describe
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from machine.machine import Machine
 
 FETCH = 2
+CALLERS = 12
 ESR = {1: sysreg(3, 0, 5, 2, 0), 2: sysreg(3, 4, 5, 2, 0)}
 FAR = {1: sysreg(3, 0, 6, 0, 0), 2: sysreg(3, 4, 6, 0, 0)}
 
@@ -50,11 +54,19 @@ def report(machine: Machine, end: End) -> Iterator[str]:
 def _where(machine: Machine, core: Core) -> Iterator[str]:
     el = core.pstate >> 2 & 3
     yield f"  in: {core.name}, EL{el}"
-    yield f"  PC: {machine.symbols.symbolise(core, core.pc)}{_instruction(machine, core)}"
+    yield f"  PC: {machine.symbols.place(core, core.pc)}{_instruction(machine, core)}"
+    yield from _callers(machine, core)
     esr, far = _syndrome(core, el)
     if esr:
         yield f"  ESR: {esr:#x} {decode_esr(esr)}"
         yield f"  FAR: {far:#x}{_address(machine, core, far)}"
+
+
+def _callers(machine: Machine, core: Core) -> Iterator[str]:
+    """By frame pointers; `context_of` finds none for a core that has just been destroyed."""
+    context = context_of(machine, core)
+    for line in islice(backtrace(machine, context), 1, 1 + CALLERS) if context is not None else ():
+        yield f"    {line}"
 
 
 def _instruction(machine: Machine, core: Core) -> str:

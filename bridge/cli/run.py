@@ -64,6 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop there, at a prompt where there is a terminal: rmi:GLOB, rsi:GLOB, status!=NAME, gpf, ipa:ADDR, "
         "'pa:ADDR write', va:ADDR, granule:PA, insn:N, event:GLOB, [WORLD:]SYMBOL, [WORLD:]ADDR",
     )
+    parser.add_argument(
+        "--symbols",
+        action="append",
+        default=[],
+        metavar="[WORLD:]FILE",
+        help="names for addresses: a System.map, a vmlinux or another ELF; of the realms, unless normal: or secure: is "
+        "said",
+    )
     parser.add_argument("--gdb", metavar="[HOST:]PORT", help="let a GDB attach there (loopback; 0 picks a port)")
     parser.add_argument("-S", dest="stopped", action="store_true", help="wait before the first instruction")
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
@@ -95,6 +103,8 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.write(line)
 
     machine = Machine(config, write)
+    for text in args.symbols:
+        machine.symbols.give(text)
     if args.trace:
         machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], write))
     debugger = None

@@ -33,15 +33,18 @@ def register_text(name: str, value: int) -> str:
     return f"{name} = {value:#x}" + (f" {fields(value)}" if fields is not None else "")
 
 
-def symbol(machine: Machine, context: Context, pc: int) -> str:
-    return machine.symbols.symbolise(context.core, pc) if context.core is not None else f"{pc:#x}"
+def symbol(machine: Machine, context: Context, pc: int, *, line: bool = False) -> str:
+    """An address with its symbol, and its source line if that is asked for."""
+    if context.core is None:
+        return f"{pc:#x}"
+    return machine.symbols.place(context.core, pc) if line else machine.symbols.symbolise(context.core, pc)
 
 
 def registers(machine: Machine, context: Context) -> Iterator[str]:
     """General registers, PSTATE, and the system registers of the levels that the context has."""
     x, sp, pc, pstate = context.general()
     yield f"{context.title}"
-    yield f"  PC {symbol(machine, context, pc)}  SP {sp:#x}  PSTATE {describe_pstate(pstate)}"
+    yield f"  PC {symbol(machine, context, pc, line=True)}  SP {sp:#x}  PSTATE {describe_pstate(pstate)}"
     for at in range(0, 31, 4):
         yield "  " + "  ".join(f"X{n:<2} {x[n]:#018x}" for n in range(at, min(at + 4, 31)))
     if context.core is not None:
@@ -77,19 +80,26 @@ def code(machine: Machine, context: Context, va: int | None, count: int) -> Iter
         yield f"{'=>' if at == pc else '  '} {symbol(machine, context, at)}: {text}"
 
 
+def _unsigned(address: int) -> int:
+    """A return address without its pointer authentication code, and the tag: bit 55 says which half it is of."""
+    return address | 0xFFFF << 48 if address >> 55 & 1 else address & (1 << 48) - 1
+
+
 def backtrace(machine: Machine, context: Context) -> Iterator[str]:
     """Return addresses up the chain of frame records."""
     x, _, pc, _ = context.general()
-    yield f"#0 {symbol(machine, context, pc)}"
+    yield f"#0 {symbol(machine, context, pc, line=True)}"
     frame, below = x[29], 0
     for number in range(1, FRAMES):
         record = read_virtual(machine, context, frame, 16) if frame and not frame & 7 else None
         if record is None or frame <= below:
             return
-        back = int.from_bytes(record[8:], "little")
+        back = _unsigned(int.from_bytes(record[8:], "little"))
         if back == 0:
             return
-        yield f"#{number} {symbol(machine, context, back)}"
+        # The line is that of the call, not of what comes after it.
+        line = machine.symbols.source(context.core, back - 4) if context.core is not None else None
+        yield f"#{number} {symbol(machine, context, back)}{f' ({line})' if line is not None else ''}"
         frame, below = int.from_bytes(record[:8], "little"), frame
 
 

@@ -171,6 +171,16 @@ def _leaf1(desc: int) -> Iterator[str]:
             yield name
 
 
+def stage1(machine: Machine, context: Context, va: int) -> int | None:
+    """The IPA of a VA by the tables; None where they have none."""
+    if context.core is None:
+        return None
+    try:
+        return Walk(machine, context).stage1(va)[0]
+    except _Failed:
+        return None
+
+
 def physical(machine: Machine, context: Context, va: int) -> int | None:
     """The PA of a VA by the tables, whatever the granule protection check says of it; None where they have none."""
     if context.core is None:
