@@ -72,7 +72,8 @@ def _rows(elf: object) -> list[tuple[int, str | None]]:
             if not dead:
                 if state.file not in names:
                     names[state.file] = _file_name(header, state.file, version)
-                if state.line or state.end_sequence:  # line 0 is the compiler's own: it goes with what is before it
+                # Where a statement begins; line 0 is the compiler's own, and goes with what is before it.
+                if state.end_sequence or (state.line and state.is_stmt):
                     place = f"{names[state.file]}:{state.line}"
                     rows.append((state.address, None if state.end_sequence else place))
             fresh = fresh or state.end_sequence

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FRAMES = 64
 LINES = 256
+_ENTRY = re.compile(r"<[^+>]+(\+0x[48c])?>")  # a function whose frame record is not made yet
 FETCH = 2
 EL1 = ("SCTLR_EL1", "TCR_EL1", "TTBR0_EL1", "TTBR1_EL1", "MAIR_EL1", "VBAR_EL1", "ESR_EL1", "FAR_EL1", "ELR_EL1")
 EL1_REST = ("SPSR_EL1", "SP_EL0", "CPACR_EL1", "TPIDR_EL0", "TPIDR_EL1", "CNTV_CTL_EL0", "CNTV_CVAL_EL0")
@@ -50,7 +52,9 @@ def registers(machine: Machine, context: Context) -> Iterator[str]:
     if context.core is not None:
         highest = machine.config.boot.el if context.key[0] == "pe" else 1
         for name in SYSTEM[highest]:
-            yield f"  {register_text(name, register(context.core, name))}"
+            value = register(context.core, name)
+            where = f" {symbol(machine, context, value)}" if name.startswith(("VBAR_", "ELR_")) and value else ""
+            yield f"  {register_text(name, value)}{where.replace(f' {value:#x}', '', 1)}"
 
 
 def read_virtual(machine: Machine, context: Context, va: int, size: int) -> bytes | None:
@@ -89,17 +93,26 @@ def backtrace(machine: Machine, context: Context) -> Iterator[str]:
     """Return addresses up the chain of frame records."""
     x, _, pc, _ = context.general()
     yield f"#0 {symbol(machine, context, pc, line=True)}"
-    frame, below = x[29], 0
-    for number in range(1, FRAMES):
-        record = read_virtual(machine, context, frame, 16) if frame and not frame & 7 else None
-        if record is None or frame <= below:
-            return
-        back = _unsigned(int.from_bytes(record[8:], "little"))
-        if back == 0:
-            return
+    link = _unsigned(x[30])
+    chain = list(_returns(machine, context, x[29]))
+    # A function that is just being entered has no frame record of its own yet.
+    if context.core is not None and _ENTRY.search(symbol(machine, context, pc)) and link and chain[:1] != [link]:
+        chain.insert(0, link)
+    for number, back in enumerate(chain[:FRAMES], 1):
         # The line is that of the call, not of what comes after it.
         line = machine.symbols.source(context.core, back - 4) if context.core is not None else None
         yield f"#{number} {symbol(machine, context, back)}{f' ({line})' if line is not None else ''}"
+
+
+def _returns(machine: Machine, context: Context, frame: int) -> Iterator[int]:
+    """The return addresses in the chain of frame records."""
+    below = 0
+    for _ in range(FRAMES):
+        record = read_virtual(machine, context, frame, 16) if frame and not frame & 7 else None
+        back = 0 if record is None else _unsigned(int.from_bytes(record[8:], "little"))
+        if record is None or frame <= below or not back:
+            return
+        yield back
         frame, below = int.from_bytes(record[:8], "little"), frame
 
 
@@ -126,10 +139,11 @@ def rec(machine: Machine, context: Context) -> Iterator[str]:
     yield f"  {one.state}, {'runnable' if one.runnable else 'not runnable'}, REC granule {one.pa:#x}"
     if context.core is not None:
         state = machine.interrupts.virtual(context.core)
-        yield f"  ICH_HCR_EL2 {state.hcr:#x}, ICH_VMCR_EL2 {state.vmcr:#x}, ICH_MISR_EL2 {state.misr:#x}"
+        for name, value in (("HCR", state.hcr), ("VMCR", state.vmcr), ("MISR", state.misr)):
+            yield f"  {register_text(f'ICH_{name}_EL2', value)}"
         for number, lr in enumerate(state.lrs):
             if lr:
-                yield f"  LR{number} = {lr:#x}: INTID {lr & 0xFFFF_FFFF}, {_LR_STATE[lr >> 62]}"
+                yield f"  {register_text(f'ICH_LR{number}_EL2', lr)}"
     if one.psci is not None:
         yield f"  waits for PSCI_COMPLETE: {one.psci.call.name} of REC {one.psci.target}"
     if one.host_call is not None:
@@ -138,6 +152,3 @@ def rec(machine: Machine, context: Context) -> Iterator[str]:
         yield f"  RIPAS change asked for: [{one.ripas_base:#x}, {one.ripas_top:#x}), done to {one.ripas_addr:#x}"
     if rec_core(one).present is None:
         yield "  it has not run"
-
-
-_LR_STATE = ("invalid", "pending", "active", "pending and active")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from bridge.errors import UserError
@@ -25,6 +25,7 @@ LETTERS = {
 }
 WIDTH = 64
 RANGES = 200
+DUMP = 4096  # bytes that are shown at most
 
 
 def gpt(machine: Machine) -> Iterator[str]:
@@ -117,6 +118,30 @@ def realm_at(machine: Machine, rd: int) -> Realm:
         known = ", ".join(f"{one.rd:#x}" for one in machine.rmm.realms()) or "none"
         raise UserError(f"there is no realm {rd:#x} (realms: {known})")
     return realm
+
+
+def dump(machine: Machine, address: int, size: int, pa_of: Callable[[int], int | None]) -> Iterator[str]:
+    """Memory, 16 bytes a line; pa_of: where an address is, None for nowhere."""
+    first = address & ~15
+    for at in range(first, first + min(size, DUMP), 16):
+        pa = pa_of(at)
+        if pa is None or not machine.memory.is_ram(pa, 16):
+            yield f"{at:#x}: no memory"
+            return
+        words = machine.memory.read(pa, 16)
+        yield f"{at:#x}: {words[:8].hex(' ')}  {words[8:].hex(' ')}"
+
+
+def ipa(machine: Machine, realm: Realm, address: int, size: int) -> Iterator[str]:
+    """A realm's memory by IPA, where there is some."""
+
+    def pa_of(at: int) -> int | None:
+        steps = machine.rmm.walk(realm.rd, at)
+        if not steps or not steps[-1].hipas.startswith("ASSIGNED"):
+            return None
+        return steps[-1].pa + (at & entry_size(steps[-1].level) - 1)
+
+    return dump(machine, address, size, pa_of)
 
 
 def rtt(machine: Machine, rd: int, ipa: int) -> Iterator[str]:

@@ -52,6 +52,7 @@ def gdb(served: Served, *commands: str, elf: str = "hello") -> str:
     """What GDB prints."""
     assert GDB is not None
     first = ("set pagination off", "set confirm off", "set width 0", f"file {ROOT}/firmware/build/{elf}.elf")
+    first = (*first, f"directory {ROOT}/firmware")
     words = [word for text in (*first, f"target remote 127.0.0.1:{served.port}", *commands) for word in ("-ex", text)]
     done = subprocess.run(
         [GDB, "-nx", "-batch", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90, check=False
@@ -71,7 +72,7 @@ def test_gdb__drives_a_realm(hello: Served) -> None:
     out = gdb(
         hello,
         "monitor only realm",
-        "break main",
+        "break *main",
         "continue",
         "info threads",
         "backtrace",
@@ -87,7 +88,8 @@ def test_gdb__drives_a_realm(hello: Served) -> None:
         "delete",
         "continue",
     )
-    assert "hit Breakpoint 1, 0x" in out and "in main ()" in out
+    assert "hit Breakpoint 1, main () at payloads/hello.c:" in out
+    assert re.search(r"^\d+\t\S", out, re.MULTILINE)  # the source line
     assert re.search(r'\* 2 +Thread 2 "Realm R-EL1, REC 0 of realm 0x', out)
     assert "$1 = 0x8" in out  # two instructions on
     assert "$2 = 0xc50878" in out  # SCTLR_EL1 of a new REC (rmm-abi.md §7.6), MMU off
