@@ -15,7 +15,7 @@ from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
-from machine.attestation import LazyAttester, check_keys
+from machine.attestation import LazyAttester
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
@@ -29,6 +29,7 @@ from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
 from machine.gpt import GRANULE, GranuleProtectionTable
+from machine.keys import check_keys
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
@@ -154,7 +155,7 @@ class Machine:
     def _attester(self, memory: RmmMemory) -> Attester | None:
         """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
         rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
-        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE, self._output)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -381,10 +382,11 @@ class Machine:
     def trace_with(self, tracer: Tracer) -> None:
         """Every event goes to `tracer` from now on."""
         self.tracer = tracer
-        self.tracing = True
-        self.calls.listener = tracer
+        self.tracing = tracer.cores
+        self.calls.trace = tracer
+        self.calls.moves = tracer.moves
         for core in self._cores:
-            core.trace(True)
+            core.trace(self.tracing)
 
     def debug_stop(self, core: Core) -> None:
         """A core has stopped for the debugger, and goes on when this returns."""
@@ -392,10 +394,9 @@ class Machine:
         self.stops.reached(core)
 
     def drain_events(self, core: Core) -> None:
-        """Hands what the plugin noted (exceptions, faults, unknown registers) to the trace."""
+        """Hands what the plugin noted (exceptions, faults, unknown registers), and the exit, to the trace."""
         if self.tracer is not None:
-            for event in core.events():
-                self.tracer.plugin_event(core, event)
+            self.tracer.exited(core)
 
     def mmio(self, core: Core) -> None:
         """Answers the device access a core has stopped at; an external abort where no device is."""
@@ -404,16 +405,26 @@ class Machine:
         if hit is None:
             first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
             if first and self.tracing:
-                self.calls.event("unclaimed", self.unclaimed.touches[-1].describe(self.symbols))
+                self._trace_access("unclaimed", core, None, self.unclaimed.touches[-1].describe(self.symbols))
             lib.cca_external_abort(core.handle)
             return
         device, offset = hit
         if exit_.is_write:
+            if self.tracing:
+                self._trace_access("mmio", core, exit_.value)
             device.write(offset, exit_.size, exit_.value)
             self.bound_turn()
             lib.cca_mmio_done(core.handle, 0)
         else:
-            lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
+            value = device.read(offset, exit_.size)
+            if self.tracing:
+                self._trace_access("mmio", core, value)
+            lib.cca_mmio_done(core.handle, value)
+
+    def _trace_access(self, name: str, core: Core, value: int | None, text: str | None = None) -> None:
+        if self.tracer is not None:
+            exit_ = core.exit
+            self.tracer.access(name, core, exit_.pa, exit_.size, bool(exit_.is_write), value, text)
 
     def run(self) -> End:
         """Runs to the end and says which it was."""

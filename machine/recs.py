@@ -281,6 +281,7 @@ class RootPlatform:
     def delegate(self, pa: int) -> int:
         machine = self.machine
         status = machine.gpt.transition(pa, PAS.REALM, PAS.REALM)
+        machine.calls.gpt(pa, PAS.REALM, PAS.REALM, status)
         if status == 0:
             machine.board.granule_changed(pa)
         return status
@@ -288,6 +289,7 @@ class RootPlatform:
     def undelegate(self, pa: int) -> int:
         machine = self.machine
         status = machine.gpt.transition(pa, PAS.REALM, PAS.NON_SECURE)
+        machine.calls.gpt(pa, PAS.REALM, PAS.NON_SECURE, status)
         if status == 0:
             machine.board.granule_changed(pa)
         return status

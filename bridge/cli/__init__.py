@@ -17,6 +17,7 @@ from types import MappingProxyType, ModuleType
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "run": "run",
+        "trace": "trace",
         "check": "check",
         "list": "listing",
         "schema": "schema",

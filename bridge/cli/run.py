@@ -55,6 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GLOB",
         help="print events as they happen: all, or those matching, e.g. --trace='rmi_*,gpf'",
     )
+    parser.add_argument("--where", metavar="EXPR", help="only events that satisfy it: 'rec==1 and status!=SUCCESS'")
+    parser.add_argument("--trace-file", metavar="FILE", help="write the trace there instead")
+    parser.add_argument(
+        "--trace-format",
+        choices=("text", "tf-rmm", "jsonl", "chrome"),
+        help="of the trace; else by the file's suffix: .jsonl, .json (chrome), anything else is text",
+    )
+    parser.add_argument(
+        "--trace-with",
+        metavar="WHAT,...",
+        help="pc: the place of each call in its caller; delta: the granules that a call moves",
+    )
     parser.add_argument(
         "--break",
         dest="breaks",
@@ -86,7 +98,6 @@ def main(args: argparse.Namespace) -> int:
     from bridge.errors import UserError
     from bridge.progress import Progress
     from machine.machine import Machine
-    from machine.trace import Tracer
 
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
@@ -105,9 +116,11 @@ def main(args: argparse.Namespace) -> int:
     machine = Machine(config, write)
     for text in args.symbols:
         machine.symbols.give(text)
-    if args.trace:
-        machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], write))
-    debugger = None
+    tracer = debugger = None
+    if args.trace or args.trace_file or args.where or args.trace_format or args.trace_with:
+        from machine.traces.start import start
+
+        tracer = start(machine, args, write)
     try:
         if address is not None or args.breaks or args.stopped:
             debugger = _debugger(machine, args, address, write)
@@ -119,6 +132,8 @@ def main(args: argparse.Namespace) -> int:
             for line in machine.unclaimed.report(machine.symbols):
                 progress.say(line.strip())
     finally:
+        if tracer is not None:
+            tracer.close()
         if debugger is not None:
             debugger.close()
         machine.close()

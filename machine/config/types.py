@@ -739,6 +739,9 @@ class Stuck(_Block, frozen=True):
     ] = field(default_factory=lambda: Duration(20_000_000_000))
 
 
+TestSeed = Annotated[int, Meta(ge=0, le=15)]
+
+
 class SoftwareComponent(_Block, frozen=True, kw_only=True):
     """A software component of the platform, as the platform token names it."""
 
@@ -760,9 +763,15 @@ class SoftwareComponent(_Block, frozen=True, kw_only=True):
 class Platform(_Block, frozen=True, kw_only=True):
     """Who the platform is to a verifier of attestation tokens (docs/attestation.md).
 
-    Keys that are not given come from `seed`, which anyone can read here: such tokens prove nothing to the world."""
+    Keys that are not given are generated once for each user, and kept in `~/.local/share/ccabridge/keys`."""
 
-    seed: Annotated[Address | None, Meta(description="Seed of the keys; by default `cpu.seed`.")] = None
+    seed: Annotated[
+        TestSeed | None,
+        Meta(
+            description="For tests: keys made from this number, the same for everybody. `ccabridge token` warns of "
+            "tokens that they sign.",
+        ),
+    ] = None
     platform_key: Annotated[
         str | None, Meta(description="Private key that signs platform tokens: a PEM file, P-384.")
     ] = None

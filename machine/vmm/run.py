@@ -288,7 +288,11 @@ class Runner:
             if esr & _WNR:
                 device.write(at, size, value)
             else:
-                self.vmm.door.write(vcpu.run + _GPRS, device.read(at, size).to_bytes(8, "little"))
+                value = device.read(at, size)
+                self.vmm.door.write(vcpu.run + _GPRS, value.to_bytes(8, "little"))
+            if self.machine.tracer is not None:
+                write = int(bool(esr & _WNR))
+                self.machine.calls.event("vmm_mmio", "", ipa=ipa + offset, size=size, write=write, value=value)
             return True
         i = self._memory.index(ipa)
         if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY, GIVEN):
@@ -296,7 +300,8 @@ class Runner:
             self._memory.map(i)
             return True
         why = "an access that cannot be emulated" if hit is not None else "nothing is there"
-        self.machine.calls.event("vmm_abort", f"IPA {ipa + offset:#x}: {why}: the realm gets an external abort")
+        text = f"IPA {ipa + offset:#x}: {why}: the realm gets an external abort"
+        self.machine.calls.event("vmm_abort", text, ipa=ipa + offset)
         vcpu.flags = INJECT_SEA
         return True
 

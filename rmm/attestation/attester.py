@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rmm.attestation import cose
 from rmm.attestation.token import combine, realm_claims
@@ -41,6 +41,9 @@ class RealmAttester:
 
     def __repr__(self) -> str:
         return f"RealmAttester({'ready' if self._key is not None else 'no key'})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys stay in their process")
 
     def ready(self) -> bool:
         if not self._fetched:

@@ -49,3 +49,10 @@ def test_abi_page__is_what_the_declarations_say() -> None:
     from rmm.abi.docs import markdown
 
     assert (ROOT / "docs/abi.md").read_text(encoding="utf-8") == markdown(), "run make docs"
+
+
+def test_trace_page__is_what_the_declarations_say() -> None:
+    from machine.traces.docs import renewed as with_tables
+
+    page = (ROOT / "docs/trace.md").read_text(encoding="utf-8")
+    assert page == with_tables(page), "run make docs"

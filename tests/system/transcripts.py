@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tempfile
 from pathlib import Path
 
 from tests.system.cli import ccabridge
@@ -30,16 +31,18 @@ MARK = re.compile(r"(<!-- transcript: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTAL
 
 
 def renewed(text: str) -> str:
-    """The page with every transcript as the command prints it now."""
+    """The page with every transcript as the command prints it now; files that one writes are there for the next."""
 
     def renew(match: re.Match[str]) -> str:
         words, _, code = match[2].partition(" => ")
-        result = ccabridge(*shlex.split(words))
-        assert result.code == int(code or 0), f"{match[2]}: {result.out[-1000:]}{result.err}"
+        result = ccabridge(*shlex.split(words), cwd=Path(folder))
+        expected = int(code) if code else words.startswith("trace diff")
+        assert result.code == expected, f"{match[2]}: {result.out[-1000:]}{result.err}"
         body = "".join(f"    {line}\n" if line else "\n" for line in result.lines)
         return f"{match[1]}\n{body}\n{match[4]}"
 
-    return MARK.sub(renew, text)
+    with tempfile.TemporaryDirectory() as folder:
+        return MARK.sub(renew, text)
 
 
 def main() -> None:
