@@ -214,13 +214,16 @@ class GdbFront:
         self.stops = self.target.stops = Stops(machine, self.front)
         self._machine = machine
         self._wait = wait
-        host, port = self.server.address
-        say(f"ccabridge: waiting for GDB: target remote {host}:{port}" if wait else f"ccabridge: GDB: {host}:{port}")
+        self._say = say
+        if not wait:
+            say("ccabridge: GDB: {}:{}".format(*self.server.address))
 
     def poll(self) -> None:
         """Between turns."""
         if self._wait:
             self._wait = False
+            # Not before the machine is built: a GDB has two seconds of patience.
+            self._say("ccabridge: waiting for GDB: target remote {}:{}".format(*self.server.address))
             self.server.accept(None)
             self.stops.asked("before the first instruction")
             return
