@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from bridge.errors import ConfigError
 from machine.gpt import GRANULE
-from machine.keys import KEY_SIZE, NotKept, Purpose, key_of_config, temporary
+from machine.keys import KEY_SIZE, NotKept, Purpose, check_keys, key_of_config, temporary
 from rmm.abi import el3
 from rmm.abi.values import El3Status
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
-    from machine.config.types import SoftwareComponent
+    from machine.config.types import Platform, SoftwareComponent
     from machine.machine import Machine
     from rmm.abi.call import Call
     from rmm.attestation.attester import RealmAttester
@@ -73,7 +74,7 @@ class Identity:
                 if self._note is None:
                     raise
                 self._note(f"{error}: it is this run's only")
-                self._keys[purpose] = temporary()
+                self._keys[purpose] = temporary(purpose)
         return self._keys[purpose]
 
     def realm_key(self) -> bytes:
@@ -94,30 +95,51 @@ class Identity:
         """A signed platform token."""
         import hashlib
 
-        from rmm.attestation import claims as c
         from rmm.attestation import cose
-        from rmm.attestation.cbor import encode
 
-        platform, signer = self._platform, cose.Es384()
-        key = self._key("platform")
-        public = b"".join(signer.public(key))
-        implementation = platform.implementation_id
-        instance = platform.instance_id
-        ueid = bytes([c.UEID_RANDOM]) + hashlib.sha256(public).digest()
-        claims: dict[int, object] = {
-            c.PROFILE: platform.profile,
-            c.CHALLENGE: challenge,
-            c.IMPLEMENTATION_ID: _digest("implementation") if implementation is None else bytes.fromhex(implementation),
-            c.INSTANCE_ID: ueid if instance is None else bytes.fromhex(instance),
-            c.CONFIG: bytes.fromhex(platform.config),
-            c.LIFECYCLE: platform.lifecycle,
-            c.PLATFORM_HASH_ALGORITHM: "sha-256",
-            c.COMPONENTS: [_component(one) for one in platform.components] or _own_components(),
-        }
-        if platform.verification_service is not None:
-            claims[c.VERIFICATION_SERVICE] = platform.verification_service
-        payload = encode(claims)
+        signer, key = cose.Es384(), self._key("platform")
+        payload = platform_claims(self._platform, challenge, hashlib.sha256(b"".join(signer.public(key))).digest())
         return cose.assemble(payload, signer.sign(key, cose.sig_structure(cose.PROTECTED, payload)))
+
+
+def platform_claims(platform: Platform, challenge: bytes, key_digest: bytes) -> bytes:
+    """The payload of a platform token.  key_digest: SHA-256 of the platform's public key."""
+    from rmm.attestation import claims as c
+    from rmm.attestation.cbor import encode
+
+    implementation, instance = platform.implementation_id, platform.instance_id
+    ueid = bytes([c.UEID_RANDOM]) + key_digest
+    claims: dict[int, object] = {
+        c.PROFILE: platform.profile,
+        c.CHALLENGE: challenge,
+        c.IMPLEMENTATION_ID: _digest("implementation") if implementation is None else bytes.fromhex(implementation),
+        c.INSTANCE_ID: ueid if instance is None else bytes.fromhex(instance),
+        c.CONFIG: bytes.fromhex(platform.config),
+        c.LIFECYCLE: platform.lifecycle,
+        c.PLATFORM_HASH_ALGORITHM: "sha-256",
+        c.COMPONENTS: [_component(one) for one in platform.components] or _own_components(),
+    }
+    if platform.verification_service is not None:
+        claims[c.VERIFICATION_SERVICE] = platform.verification_service
+    return encode(claims)
+
+
+def check_platform(config: MachineConfig) -> None:
+    """ConfigError for key files that cannot be used, and for a platform that says more than a token can hold."""
+    check_keys(config)
+    if not config.platform.components:
+        return
+    from rmm.attestation import cose
+    from rmm.attestation.attester import MAX_TOKEN
+    from rmm.attestation.token import combine, realm_claims
+
+    key, digest, signature = cose.encode_key(bytes(48), bytes(48)), bytes(64), bytes(cose.SIGNATURE)
+    largest = realm_claims(challenge=digest, rpv=digest, key=key, algorithm=1, rim=digest, rems=[digest] * 4)
+    platform = platform_claims(config.platform, bytes(32), bytes(32))
+    size = len(combine(cose.assemble(platform, signature), cose.assemble(largest, signature)))
+    if size > MAX_TOKEN:
+        where = config.source.where("platform", "components")
+        raise ConfigError(f"{where}: platform.components: the token would have {size} bytes, at most {MAX_TOKEN}")
 
 
 def _digest(what: str) -> bytes:
@@ -225,9 +247,8 @@ class LazyAttester:
 
     max_size = 4096
 
-    def __init__(self, machine: Machine, memory: Memory, shared_buffer: int, output: Callable[[str], object]) -> None:
+    def __init__(self, machine: Machine, memory: Memory, shared_buffer: int) -> None:
         self._machine = machine
-        self._output = output
         self._memory = memory
         self._shared_buffer = shared_buffer
         self._made: RealmAttester | None = None
@@ -242,10 +263,7 @@ class LazyAttester:
             def log(decl: Call, arguments: tuple[int, ...], result: tuple[int, ...], condition: str | None) -> None:
                 machine.calls.call(decl, arguments, result, condition, None)
 
-            def note(text: str) -> None:
-                self._output(f"ccabridge: {text}\n")
-
-            root = AttestationService(Identity(machine.config, note), self._memory, self._shared_buffer, log)
+            root = AttestationService(Identity(machine.config, machine.say), self._memory, self._shared_buffer, log)
             self._made = RealmAttester(self._memory, root)
         return self._made
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bridge.errors import ConfigError, UserError
+from machine.folders import user_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -111,10 +112,7 @@ def _scalar(key: EllipticCurvePrivateKey) -> bytes:
 
 def keys_dir() -> Path:
     """`$XDG_DATA_HOME/ccabridge/keys`, `~/.local/share/ccabridge/keys` by default."""
-    base = os.environ.get("XDG_DATA_HOME", "")
-    # XDG Base Directory Specification: a relative path is invalid and must be ignored.
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share"
-    return root / "ccabridge" / "keys"
+    return user_folder("XDG_DATA_HOME", ".local/share") / "keys"
 
 
 def kept(purpose: Purpose) -> bytes:
@@ -134,8 +132,9 @@ def _new() -> EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP384R1())
 
 
-def temporary() -> bytes:
-    """A key that nobody has afterwards."""
+@cache
+def temporary(purpose: Purpose) -> bytes:
+    """A key that nobody has when this process has ended."""
     return _scalar(_new())
 
 

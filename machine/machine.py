@@ -8,20 +8,21 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bridge.core import NEVER, Board, Core
+from bridge.core import NEVER, Board, Core, sysreg
 from bridge.cpu import ID_REGISTERS, id_registers
-from bridge.errors import UserError
+from bridge.errors import ConfigError, UserError
 from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
-from machine.attestation import LazyAttester
+from machine.attestation import LazyAttester, check_platform
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
 from machine.config.images import read_images
+from machine.config.scalars import size_text
 from machine.config.supported import refuse_unsupported
-from machine.config.types import Gicv3
+from machine.config.types import Gicv3, Nvm
 from machine.config.validate import gpt_ranges
 from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
@@ -29,7 +30,6 @@ from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
 from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
 from machine.gpt import GRANULE, GranuleProtectionTable
-from machine.keys import check_keys
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
@@ -44,7 +44,6 @@ from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
-    from machine.config.types import Nvm
     from machine.secure import SecureService
     from machine.stops import Stops
     from machine.trace import Tracer
@@ -56,6 +55,8 @@ SLICE = 20_000_000
 LIVE_SLICE = 100_000
 # Seconds of wall time between looks at signals while every PE waits for input.
 INPUT_WAIT = 0.1
+SCTLR_EL2 = sysreg(3, 4, 1, 0, 0)
+SCTLR_EL2_RES1 = 0x30C5_0830  # as EL3 firmware hands over
 HAFDBS = {"none": 0, "af": 1, "dirty": 2}
 
 
@@ -90,7 +91,7 @@ class Machine:
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
         self.board.set_limit(self._limit())
-        check_keys(config)
+        check_platform(config)
         self.interrupts, self.gic = self._make_gic()
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
@@ -136,7 +137,7 @@ class Machine:
         self.monitor = Monitor(self)
         if self.gic is not None:
             self.gic.handoff()
-        place(self.images, self.memory)
+        place(self.images, self.memory, stage=config.boot.host == "firmware")
         if config.boot.info is not None:
             from machine.payload_abi import host_info
 
@@ -155,7 +156,7 @@ class Machine:
     def _attester(self, memory: RmmMemory) -> Attester | None:
         """Tokens need a page that Root world and RMM share: the last one of the RMM's memory."""
         rmm = next((r for r in self.config.memory.values() if r.pas == "realm"), None)
-        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE, self._output)
+        return None if rmm is None else LazyAttester(self, memory, rmm.base + rmm.size - GRANULE)
 
     def reset(self) -> None:
         """Power-cycles the machine: only memory marked `retain`, consoles and time go on."""
@@ -229,6 +230,10 @@ class Machine:
             ),
         )
 
+    def say(self, text: str) -> None:
+        """A line of the emulator's own among the output."""
+        self._output(f"ccabridge: {text}\n")
+
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
         if label not in self._consoles:
@@ -276,6 +281,8 @@ class Machine:
         if self.gic is not None:
             self.gic.power(pe.index, True)
         self.present_ids(core)
+        if config.boot.el == 2:
+            core.set_sysreg(SCTLR_EL2, SCTLR_EL2_RES1)
         if config.cpu.features.sve:
             let_sve(core)
         core.set_x(0, [context_id])
@@ -403,10 +410,7 @@ class Machine:
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
-            first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
-            if first and self.tracing:
-                self._trace_access("unclaimed", core, None, self.unclaimed.touches[-1].describe(self.symbols))
-            lib.cca_external_abort(core.handle)
+            self._nothing_there(core)
             return
         device, offset = hit
         if exit_.is_write:
@@ -425,6 +429,26 @@ class Machine:
         if self.tracer is not None:
             exit_ = core.exit
             self.tracer.access(name, core, exit_.pa, exit_.size, bool(exit_.is_write), value, text)
+
+    def mmio_form(self, core: Core) -> bool:
+        """A device access by an instruction that devices do not take; False where there is a device.
+
+        Where there is none, it is an external abort as any other's.
+        """
+        from machine.config.windows import windows
+
+        exit_ = core.exit
+        if any(w.base <= exit_.pa < w.base + w.size for w in windows(self.config)):
+            return False
+        self._nothing_there(core)
+        return True
+
+    def _nothing_there(self, core: Core) -> None:
+        exit_ = core.exit
+        first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+        if first and self.tracing:
+            self._trace_access("unclaimed", core, None, self.unclaimed.touches[-1].describe(self.symbols))
+        lib.cca_external_abort(core.handle)
 
     def run(self) -> End:
         """Runs to the end and says which it was."""
@@ -560,14 +584,22 @@ def rmm_features(config: MachineConfig) -> Features:
 
 def _regions(config: MachineConfig) -> list[Region]:
     regions = [
-        Region(name, r.base, r.size, PAS.from_text(r.pas), fill=r.fill, retain=r.retain)
+        _region(config, ("memory", name), name, r.base, r.size, r.pas, r.fill, r.retain)
         for name, r in config.memory.items()
     ]
     for name, device in config.devices.items():
-        if device.__struct_config__.tag == "nvm":
-            regions.append(_nvm(name, device))  # type: ignore[arg-type]
+        if isinstance(device, Nvm):
+            d = device
+            regions.append(_region(config, ("devices", name), name, d.base, d.size, d.pas, d.fill, d.retain))
     return regions
 
 
-def _nvm(name: str, device: Nvm) -> Region:
-    return Region(name, device.base, device.size, PAS.from_text(device.pas), fill=device.fill, retain=device.retain)
+def _region(
+    config: MachineConfig, key: tuple[str, str], name: str, base: int, size: int, pas: str, fill: int, retain: bool
+) -> Region:
+    """ConfigError where this computer does not give that much."""
+    try:
+        return Region(name, base, size, PAS.from_text(pas), fill=fill, retain=retain)
+    except (OSError, OverflowError, MemoryError) as error:
+        where, why = config.source.where(*key, "size"), getattr(error, "strerror", None) or "not enough memory"
+        raise ConfigError(f"{where}: {'.'.join(key)}.size: {size_text(size)} of memory: {why} here") from None

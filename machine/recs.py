@@ -185,6 +185,8 @@ class RecCore:
                     return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
                 if reason == Reason.MMIO:
                     machine.mmio(core)
+                elif reason == Reason.MMIO_FORM and machine.mmio_form(core):
+                    continue
                 elif reason == Reason.DEBUG:
                     machine.debug_stop(core)
                 elif reason == Reason.SLICE:
@@ -262,7 +264,7 @@ def stop_of(core: Core, reason: int) -> End:
         case Reason.MMIO_FORM:
             text = (
                 f"access to the device at PA {exit_.pa:#x} by an instruction that devices do not take "
-                f"(word {exit_.insn:#010x}): use a load or store of one register without writeback"
+                f"(word {exit_.insn:#010x}): use loads and stores of general-purpose registers"
             )
         case Reason.ENGINE:
             return End(MODEL_BUG, f"the engine stopped by itself (error {exit_.engine_error})", core=core)

@@ -97,6 +97,8 @@ def _run_normal(machine: Machine, pe: Pe) -> None:
         match reason:
             case Reason.MMIO:
                 machine.mmio(core)
+            case Reason.MMIO_FORM if machine.mmio_form(core):
+                pass
             case Reason.DEBUG:
                 machine.debug_stop(core)
             case Reason.SLICE:

@@ -172,6 +172,8 @@ class SecureService:
                         core.set_x(0, outcome.regs)
                     case Reason.MMIO:
                         machine.mmio(core)
+                    case Reason.MMIO_FORM if machine.mmio_form(core):
+                        pass
                     case Reason.DEBUG:
                         machine.debug_stop(core)
                     case Reason.SLICE:

@@ -72,9 +72,16 @@ def _predict(config: MachineConfig) -> list[Prediction]:
 def _configure(args: argparse.Namespace, name: str | None, overrides: list[str]) -> MachineConfig:
     """As `run` takes it."""
     from bridge.cli import run
+    from bridge.errors import UserError
 
     words = argparse.Namespace(**{**vars(args), "machine": name, "set": overrides, "load": [], "entry": None})
-    return run._configure(words)
+    try:
+        return run._configure(words)
+    except UserError as error:
+        if not str(error).startswith("run: "):
+            raise
+        text = str(error).removeprefix("run").replace("`ccabridge run ", "`ccabridge measure ")
+        raise UserError(f"measure{text}") from None
 
 
 def _print_json(prediction: Prediction, *, steps: bool) -> None:

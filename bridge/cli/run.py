@@ -115,7 +115,10 @@ def main(args: argparse.Namespace) -> int:
 
     machine = Machine(config, write)
     for text in args.symbols:
-        machine.symbols.give(text)
+        try:
+            machine.symbols.give(text)
+        except UserError as error:
+            raise UserError(f"--symbols: {error}") from None
     tracer = debugger = None
     if args.trace or args.trace_file or args.where or args.trace_format or args.trace_with:
         from machine.traces.start import start

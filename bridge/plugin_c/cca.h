@@ -26,7 +26,7 @@ enum cca_reason {
     CCA_EXIT_AARCH32 = 11,    /* an SPSR that would return to AArch32: esr holds the SPSR */
     CCA_EXIT_LOOP = 12,       /* exceptions nest without an instruction between them */
     CCA_EXIT_GPC = 13,        /* a GPC exception to EL3: the GPT has no valid entry for pa */
-    CCA_EXIT_MMIO_FORM = 14,  /* a device access by an instruction that has no single-register form: insn */
+    CCA_EXIT_MMIO_FORM = 14,  /* a device access by SIMD, an atomic or an exclusive: insn, pa, size, is_write */
     CCA_EXIT_ENGINE = 15,     /* the engine reported an error of its own: engine_error */
     CCA_EXIT_LIMIT = 16,      /* the machine's instruction limit is reached */
     CCA_EXIT_UNDEF_EL2 = 17,  /* trapped SVE/SME/FP access from a realm (esr) */

@@ -116,6 +116,8 @@ struct cca_core {
     enum cca_access fault_access;
 
     struct cca_ldst mmio;        /* the access that CCA_EXIT_MMIO is about */
+    bool mmio_second;            /* of a pair, the first half is done: the instruction at mmio_pc comes again for the other */
+    uint64_t mmio_pc, mmio_first;
 
     uint64_t loop_insns;         /* m->insns at the last exception entry */
     unsigned loop_count;         /* exceptions since then without an instruction */

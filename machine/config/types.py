@@ -417,6 +417,8 @@ def personalization(text: str) -> bytes:
     """A realm personalization value, padded to 64 bytes; ValueError when it does not fit."""
     try:
         value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected UTF-8, or `hex:` and pairs of hexadecimal digits") from None
     except ValueError:
         raise ValueError("expected pairs of hexadecimal digits after `hex:`") from None
     if len(value) > 64:
@@ -465,9 +467,18 @@ class Vmm(_Block, frozen=True):
     ] = None
     busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
     modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
-    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
+    cmdline: Annotated[
+        str | None,
+        Meta(
+            description="Kernel command line, after the defaults that it has no word for: console, panic, swiotlb, cma."
+        ),
+    ] = None
     dtb: Annotated[
         str | None, Meta(description="Device tree: a path relative to this file. By default one is made.")
+    ] = None
+    symbols: Annotated[
+        str | None,
+        Meta(description="System.map or vmlinux that names addresses: a relative path. By default the kernel's own."),
     ] = None
     dump_dtb: Annotated[
         str | None, Meta(description="The device tree that the realm is started with goes to this file.")

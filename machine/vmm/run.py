@@ -325,8 +325,9 @@ class Runner:
                 self._wait(vcpu, data)
             return False
         if function in (_SYSTEM_OFF, _SYSTEM_RESET):
-            what = "is off" if function == _SYSTEM_OFF else "asks for a reset: a realm cannot be reset"
-            raise End(GUEST_EXIT, f"realm `{vmm.name}` {what}", code=0)
+            if function == _SYSTEM_OFF:
+                raise End(GUEST_EXIT, f"realm `{vmm.name}` is off", code=0)
+            raise End(GUEST_EXIT, f"realm `{vmm.name}` asks for a reset: a realm cannot be reset", code=1)
         raise End(UNHANDLED, f"realm `{vmm.name}`: PSCI function {function:#x}")
 
     # RIPAS

@@ -16,7 +16,6 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bridge.cli import main
 from machine.measure import predict
 from rmm.attestation import claims as c
 from rmm.attestation.cbor import encode
@@ -37,18 +36,6 @@ CHECKS = [
     "binding",
     "platform signature",
 ]
-
-
-class Said(NamedTuple):
-    """Exit code and outputs of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
 
 
 class Made(NamedTuple):
@@ -79,15 +66,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     assert public.code == 0 and public.out.startswith("-----BEGIN PUBLIC KEY-----")
     (folder / "public.pem").write_text(public.out)
     return Made(str(folder / "token.log"), str(folder / "public.pem"), overrides[1::2])
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*words: str) -> Said:
-        code = main(list(words))
-        return Said(code, *capsys.readouterr())
-
-    return run
 
 
 def raw(made: Made) -> bytes:

@@ -10,6 +10,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cbor2
@@ -23,6 +24,9 @@ from machine.attestation import AttestationService, Identity, measure_own
 from machine.config import load
 from machine.keys import TEST_SEEDS, derive, kept, keys_dir, published_keys, read_public_key
 from machine.machine import Machine
+from machine.postmortem import report
+from machine.recs import RecCore
+from machine.traces.start import start
 from rmm.abi import el3
 from rmm.abi.call import Call
 from rmm.attestation import cose
@@ -298,7 +302,7 @@ def test_keys__that_cannot_be_kept_are_a_runs_only(home: Path, monkeypatch: pyte
     (home / "data").write_text("a file")
     notes: list[str] = []
     identity = Identity(load("token"), notes.append)
-    assert identity.realm_key() == identity.realm_key() != Identity(load("token"), notes.append).realm_key()
+    assert identity.realm_key() == identity.realm_key() == Identity(load("token"), notes.append).realm_key()
     assert len(notes) == 2 and notes[0].endswith("this run's only")
     with pytest.raises(UserError, match="cannot be kept"):
         Identity(load("token")).realm_key()
@@ -340,6 +344,40 @@ def test_test_keys__are_all_known() -> None:
         load("token", [f"platform.seed={len(found)}"])
 
 
+# A run
+
+
+def printed_token(*overrides: str) -> tuple[list[str], int]:
+    """The lines of the token that the shipped payload prints, and how often its REC left by IRQ."""
+    lines: list[str] = []
+    machine = Machine(load("token", ["platform.seed=1", *overrides]), lambda text: lines.append(text.strip()))
+    exits: list[str] = []
+    machine.calls.rec_exit = lambda _pa, reason: exits.append(reason)  # type: ignore[method-assign]
+    try:
+        assert machine.run().code == 0
+    finally:
+        machine.close()
+    begin, end = (lines.index(f"[realm 0] -----{word} CCA TOKEN-----") for word in ("BEGIN", "END"))
+    return lines[begin + 1 : end], exits.count("IRQ")
+
+
+def test_run__a_host_that_interrupts_the_signature_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exits by IRQ in the midst of CONTINUE, and the payload asks again (rmm-abi.md §4.6)."""
+    expected, interrupted = printed_token()
+    assert interrupted == 0 and len(expected) > 30
+    asked = iter((True, False, True))  # a step is made each time; the fourth signs
+    monkeypatch.setattr(RecCore, "irq_pending", lambda _self: next(asked))
+    assert printed_token() == (expected, 2)
+
+
+def test_run__a_platform_that_says_too_much_is_refused_beforehand() -> None:
+    """The RMM's buffer has 4 KiB for the whole token (rmm-abi.md §10.2)."""
+    one = f"{{type: {'T' * 32}, measurement: '{'11' * 64}', version: '{'v' * 128}', signer: '{'22' * 64}'}}"
+    printed_token(f"platform.components=[{', '.join([one] * 9)}]")
+    with pytest.raises(ConfigError, match=r"platform.components: the token would have \d+ bytes, at most 4096"):
+        Machine(load("token", [f"platform.components=[{', '.join([one] * 10)}]"]), lambda _line: None)
+
+
 # Secrets
 
 
@@ -360,21 +398,19 @@ def run_with_keys(home: Path, *overrides: str, watch: Callable[[Machine], None])
         words.append(f"platform.{name}_key={home}/{name}.pem")
     printed: list[str] = []
     machine = Machine(load("token", words), printed.append)
-    from machine.events import select
-    from machine.trace import Tracer
-    from machine.traces.text import TextSink
-
-    sink = TextSink(printed.append, machine.config.clock.rate)
-    machine.trace_with(Tracer(machine, select(["*"]), sink, pc=True, deltas=True))
+    trace = home / "trace.jsonl"
+    wishes = SimpleNamespace(machine="token", trace="*", where=None, trace_format=None, trace_with="pc,delta")
+    wishes.trace_file = str(trace)
+    tracer = start(machine, wishes, printed.append)
     try:
         end = machine.run()
-        from machine.postmortem import report
-
         printed += [*report(machine, end), repr(machine), repr(machine.rmm), repr(vars(machine))]
         printed += [repr(vars(machine.rmm)), str(machine.calls.ring), repr(machine.rmm.attester)]
         watch(machine)
     finally:
+        tracer.close()
         machine.close()
+    printed.append(trace.read_text())
     return "\n".join(printed), [form for key in keys.values() for form in spellings(scalar(key))]
 
 
@@ -394,7 +430,7 @@ def test_secrets__are_in_no_memory_trace_or_report(home: Path, limit: str) -> No
     memory: list[bytes] = []
     overrides = [f"limits.instructions={limit}"] if limit else []
     text, forms = run_with_keys(home, *overrides, watch=lambda machine: memory.extend(written(machine)))
-    assert "RMM_ATTEST_GET_REALM_KEY(" in text and "RSI_ATTESTATION_TOKEN_CONTINUE(" in text
+    assert '"el3_attest_get_realm_key"' in text and '"rsi_attestation_token_continue"' in text
     assert len(memory) > 3
     for form in forms:
         assert not any(form in chunk for chunk in memory)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from rmm.attestation import claims as c
 from rmm.attestation import cose
 from rmm.attestation.attester import RealmAttester
-from rmm.attestation.cbor import Malformed, encode
+from rmm.attestation.cbor import Malformed, decode, encode
 from rmm.attestation.token import combine, parse, realm_claims
 from rmm.attestation.verify import Check, Expected, checks
 from rmm.bare import BareMemory
@@ -124,6 +125,22 @@ def test_claims_have_their_keys_and_types() -> None:
     assert (key[1], key[-1], len(key[-2]), len(key[-3])) == (2, 2, 48, 48)
 
 
+def test_ours_is_canonical_throughout() -> None:
+    """RFC 8949 §4.2.1, in the token, its halves, their headers, their claims and the key."""
+    whole = token()
+    items = [whole, cose.PROTECTED, realm_payload()[44237]]
+    for half in cbor2.loads(whole).value.values():
+        items += [half, cbor2.loads(half).value[2]]
+    for item in items:
+        assert cbor2.dumps(cbor2.loads(item), canonical=True) == item
+    assert [list(cbor2.loads(item)) for item in items if item[0] >> 5 == 5] == [
+        [1],
+        [1, -1, -2, -3],
+        [10, 256, 265, 2395, 2396, 2399, 2401, 2402],
+        [10, 265, 44235, 44236, 44237, 44238, 44239, 44240],
+    ]
+
+
 def test_signatures_are_the_same_every_time() -> None:
     assert token() == token()
 
@@ -158,6 +175,7 @@ FAULTS = [
     ("platform", 10, bytes(32), ["binding"]),
     ("platform", 256, bytes(33), ["platform claims"]),
     ("platform", 2395, 1 << 16, ["platform claims"]),
+    ("platform", 2395, -1, ["platform claims"]),
     ("platform", 2396, bytes(31), ["platform claims"]),
     ("platform", 2399, [], ["platform claims"]),
     ("platform", 2399, [{1: "RMM", 2: bytes(32)}], ["platform claims"]),
@@ -224,6 +242,35 @@ def test_what_was_expected_is_compared(expected: Expected, name: str) -> None:
 # What is not read at all
 
 NESTED = b"\x81" * 100_000
+# The largest that is read, and what is refused beyond it.
+LIMITS = [
+    (lambda n: b"\x59" + (n - 3).to_bytes(2, "big") + bytes(n - 3), 64 << 10, "oversized"),
+    (lambda n: b"\x81" * n + b"\0", 8, "too-deep"),
+    (lambda n: b"\x99" + (n - 1).to_bytes(2, "big") + bytes(n - 1), 4096, "too-many-items"),
+]
+
+
+@pytest.mark.parametrize(("item", "most", "name"), LIMITS)
+def test_limits(item: Callable[[int], bytes], most: int, name: str) -> None:
+    decode(item(most))
+    with pytest.raises(Malformed) as caught:
+        decode(item(most + 1))
+    assert caught.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (0, "unknown"), (0xFF, "unknown"), (0x100, "reserved"), (0x2FFF, "reserved"), (0x3000, "secured"),
+        (0x30FF, "secured"), (0x3100, "reserved"), (0x6000, "decommissioned"), (0xFFFF, "reserved"),
+    ],
+)  # fmt: skip
+def test_lifecycle__its_name_and_its_bounds(value: int, name: str) -> None:
+    """§10.4: 0x3000 to 0x30FF is secured."""
+    assert c.lifecycle_name(value) == name
+    assert failed(changed("platform", 2395, value), Expected(lifecycles=[name])) == []
+
+
 MALFORMED = [
     (b"", "truncated"),
     (REAL[:-1], "truncated"),

@@ -10,7 +10,7 @@ from tests.system.transcripts import MARK, PAGES, ROOT, renewed
 
 
 def _numbers_out(text: str) -> list[str]:
-    return [re.sub(r"0x[0-9a-f]+|\d[\d,.]*", "#", line) for line in text.splitlines()]
+    return [re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{32,}\b|\d[\d,.]*", "#", line) for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("page", PAGES)
