@@ -6,11 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bridge.core import sysreg
+
 if TYPE_CHECKING:
     from bridge.core import Core
     from machine.config.images import RealmImage
     from machine.machine import Machine
     from machine.vmm.linux.symbols import KernelSymbols
+
+
+VBAR_EL1 = sysreg(3, 0, 12, 0, 0)
 
 
 class KernelNames:
@@ -25,6 +30,8 @@ class KernelNames:
         self._read = read
         self._own: KernelSymbols | None = None
         self._asked = False
+        self._vectors = -1
+        self._slide: int | None = None
 
     @property
     def symbols(self) -> KernelSymbols | None:
@@ -40,13 +47,31 @@ class KernelNames:
 
     def __call__(self, core: Core, pc: int) -> str | None:
         """`name+0x10` for a VA of the realm's; None where the kernel has nothing."""
-        ipa = ipa_of(self._machine, core, pc)
-        symbols = None if ipa is None else self.symbols
-        return None if symbols is None or ipa is None else symbols.lookup(ipa)
+        if core.pstate >> 2 & 3 == 0:
+            return None
+        symbols = self.symbols
+        if symbols is None:
+            return None
+        slide = self._slide_of(core)
+        name = None if slide is None else symbols.lookup(pc - slide)
+        if name is None:  # its MMU is off, or it is in some other mapping of itself
+            ipa = ipa_of(self._machine, core, pc)
+            name = None if ipa is None else symbols.lookup(ipa)
+        return name
+
+    def _slide_of(self, core: Core) -> int | None:
+        """VA minus IPA of the kernel's own mapping, which its vectors are in; a walk only when they have moved."""
+        vectors = core.get_sysreg(VBAR_EL1)
+        if vectors != self._vectors or self._slide is None:
+            ipa = ipa_of(self._machine, core, vectors)
+            symbols = self.symbols
+            known = ipa is not None and symbols is not None and symbols.lookup(ipa) is not None
+            self._vectors, self._slide = vectors, vectors - ipa if known and ipa is not None else None
+        return self._slide
 
     def find(self, name: str) -> list[int]:
         """Where a symbol is: by the translation of the first REC that has one; else where it will be, without KASLR."""
-        from machine.inspect.contexts import contexts, register
+        from machine.inspect.contexts import contexts
         from machine.vmm.linux.symbols import KIMAGE_VADDR
 
         symbols = self.symbols
@@ -57,10 +82,9 @@ class KernelNames:
             core = context.core
             if context.rec is None or core is None:
                 continue
-            vectors = register(core, "VBAR_EL1")
-            ipa = ipa_of(self._machine, core, vectors)
-            if ipa is not None and ipa != vectors and symbols.lookup(ipa) is not None:
-                return [self._base + offset + vectors - ipa]
+            slide = self._slide_of(core)
+            if slide:
+                return [self._base + offset + slide]
         return [KIMAGE_VADDR + offset, self._base + offset]
 
 
