@@ -88,7 +88,7 @@ def test_realm_that_ends_by_its_own_fault__is_diagnosed_after_it_is_gone(tmp_pat
 @needs_a_kernel
 def test_linux__cut_short_is_named_by_its_own_kallsyms() -> None:
     """The callers of whatever it does begin where every kernel thread or the boot does."""
-    result = ccabridge("run", "linux-realm", "-s", "vmm.script=exit", "-s", "limits.time=300ms")
+    result = ccabridge("run", "linux-realm", "-s", "vmm.script=exit", "-s", "limits.time=100ms")
     assert result.code == 124
     frames = re.findall(r"^    #\d+ 0x\w{16} <(\w+)\+0x\w+>$", result.out, re.MULTILINE)
     assert frames, result.out[-3000:]
