@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from bridge.errors import one_line
 from bridge.image import read_bytes
@@ -35,7 +37,9 @@ class LineTable:
         from elftools.elf.elffile import ELFFile
 
         try:
-            return cls(_rows(ELFFile(BytesIO(data))))
+            rows = read_rows(ELFFile(BytesIO(data)))
+            kept = (row for row in rows if row.end or row.statement)  # as debuggers show it
+            return cls([(row.address, None if row.end else f"{row.file}:{row.line}") for row in kept])
         except Exception:  # the parser raises anything on a hostile file, and lines are a comfort
             return cls([])
 
@@ -48,17 +52,34 @@ class LineTable:
         return self._places[at] if at >= 0 else None
 
 
-def _rows(elf: object) -> list[tuple[int, str | None]]:
-    rows: list[tuple[int, str | None]] = []
-    if not elf.has_dwarf_info():  # type: ignore[attr-defined]
-        return rows
-    dwarf = elf.get_dwarf_info()  # type: ignore[attr-defined]
+class Row(NamedTuple):
+    """The code from an address on is a line's.  folder: where the unit was compiled, to which `file` may be relative.
+
+    statement: a place to stop at.  end: the first address behind a stretch of code.
+    """
+
+    address: int
+    folder: str
+    file: str
+    line: int
+    statement: bool
+    end: bool
+
+
+def read_rows(elf: Any) -> Iterator[Row]:
+    """The line table of an ELFFile, at most _MAX_ROWS rows; whatever the parser raises where it is malformed."""
+    if not elf.has_dwarf_info():
+        return
+    dwarf = elf.get_dwarf_info()
+    left = _MAX_ROWS
     for unit in dwarf.iter_CUs():
         program = dwarf.line_program_for_CU(unit)
         if program is None:
             continue
         header = program.header
         version = header["version"]
+        attribute = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
+        folder = "" if attribute is None else _text(attribute.value)
         names: dict[int, str] = {}
         dead = False  # a sequence at 0 is that of a section which the linker has left out
         fresh = True
@@ -69,22 +90,22 @@ def _rows(elf: object) -> list[tuple[int, str | None]]:
             if fresh:
                 dead = state.address == 0
                 fresh = False
-            if not dead:
+            # line 0 is the compiler's own: it goes with what is before it
+            if not dead and (state.line or state.end_sequence):
                 if state.file not in names:
                     names[state.file] = _file_name(header, state.file, version)
-                # Where a statement begins; line 0 is the compiler's own, and goes with what is before it.
-                if state.end_sequence or (state.line and state.is_stmt):
-                    place = f"{names[state.file]}:{state.line}"
-                    rows.append((state.address, None if state.end_sequence else place))
+                yield Row(
+                    state.address, folder, names[state.file], state.line, bool(state.is_stmt), bool(state.end_sequence)
+                )
+                left -= 1
+                if left == 0:
+                    return
             fresh = fresh or state.end_sequence
-            if len(rows) > _MAX_ROWS:
-                return rows
-    return rows
 
 
-def _file_name(header: object, number: int, version: int) -> str:
+def _file_name(header: Any, number: int, version: int) -> str:
     """A file's name with its directory, from the unit's own; tables of DWARF 5 count from 0."""
-    entries, folders = header["file_entry"], header["include_directory"]  # type: ignore[index]
+    entries, folders = header["file_entry"], header["include_directory"]
     index = number if version >= 5 else number - 1
     if not 0 <= index < len(entries):
         return "?"

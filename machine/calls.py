@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rmm.abi.call import Call
 
 RING = 8
+FREQUENT = frozenset({"vmm_mmio"})  # told to a trace only
 
 
 class CallRecord(NamedTuple):
@@ -29,6 +30,13 @@ class CallRecord(NamedTuple):
     condition: str | None
     rec_pa: int | None
     secure: bool = False  # the Secure world's
+
+
+class Happened(NamedTuple):
+    """Something that was no call, as a line of the trace has it."""
+
+    insns: int
+    text: str
 
 
 class Listener(Protocol):
@@ -51,6 +59,7 @@ class CallLog:
     def __init__(self, board: Board) -> None:
         self.board = board
         self._ring: deque[tuple[Any, ...]] = deque(maxlen=RING)
+        self._others: deque[tuple[int, str, int | None, str]] = deque(maxlen=RING)
         self._counts: dict[Call | None, int] = {}
         self._handle = board.handle
         self.evidence: Evidence | None = None
@@ -85,6 +94,15 @@ class CallLog:
         return [CallRecord(*record) for record in self._ring]
 
     @property
+    def last(self) -> list[CallRecord | Happened]:
+        """The last calls, and the last of what else there was to tell, oldest first."""
+        others = [
+            Happened(insns, f"{name}: {text if rec_pa is None else _exits(rec_pa, text)}")
+            for insns, name, rec_pa, text in self._others
+        ]
+        return sorted([*others, *self.ring], key=lambda entry: entry.insns)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Calls by name; `unknown` for function ids that nothing declares."""
         return {"unknown" if decl is None else decl.name: count for decl, count in self._counts.items()}
@@ -105,6 +123,8 @@ class CallLog:
         """Something that is no call, with the fields that machine.events declares for it.  depth: 0 for the Normal
         world's own.
         """
+        if name not in FREQUENT:
+            self._others.append((self.board.insns, name, None, text))
         self._tell(name, text, depth, {**fields, "text": text})
 
     def _tell(self, name: str, text: str, depth: int, fields: Mapping[str, Any]) -> None:
@@ -119,8 +139,9 @@ class CallLog:
             self._tell("rec_enter", f"REC {rec_pa:#x} runs", 1, {"rec_pa": rec_pa})
 
     def rec_exit(self, rec_pa: int, reason: str) -> None:
+        self._others.append((lib.cca_insns(self._handle), "rec_exit", rec_pa, reason))
         if self.trace is not None or self.listener is not None:
-            self._tell("rec_exit", f"REC {rec_pa:#x} exits: {reason}", 1, {"rec_pa": rec_pa, "reason": reason})
+            self._tell("rec_exit", _exits(rec_pa, reason), 1, {"rec_pa": rec_pa, "reason": reason})
 
     def granule(self, pa: int, old: int, new: int) -> None:
         if self.moves or self.listener is not None:
@@ -147,3 +168,7 @@ class CallLog:
     def total(self, prefix: str) -> int:
         """Calls whose name starts with `prefix`."""
         return sum(count for name, count in self.counts.items() if name.startswith(prefix))
+
+
+def _exits(rec_pa: int, reason: str) -> str:
+    return f"REC {rec_pa:#x} exits: {reason}"

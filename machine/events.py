@@ -128,6 +128,7 @@ OWN = (
     Event("secure_enter", (), "the Secure world's service begins to run"),
     Event("secure_leave", (), "the service leaves the PE to the Normal world"),
     Event("semihosting", (), "a semihosting operation that is not supported"),
+    Event("console", (Field("label", "text", "the console's"),), "a console has printed a line"),
     Event("reset", (), "the machine is reset"),
     Event("virtio", (), "what a virtio device or its driver does against the rules"),
     Event("vmm_abort", (_IPA,), "the VMM has no answer to a realm's access, and injects an external abort"),

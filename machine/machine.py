@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from machine.secure import SecureService
     from machine.stops import Stops
     from machine.trace import Tracer
+    from machine.traces.coverage import Coverage
     from rmm.protocols import Attester, RecInit
 
 # How far a context runs before Python looks at signals and wall time; no guest can see it.
@@ -64,13 +65,15 @@ class Machine:
     """One machine.  Nothing outside the process is touched until `run`, and `run` can be called once.
 
     output: gets every line of standard output (consoles, trace), newline included.
+    scripted: whoever made it plays the host: nothing is started in the Normal world, and standard input is not read.
     """
 
-    def __init__(self, config: MachineConfig, output: Callable[[str], object]) -> None:
-        refuse_unsupported(config)
+    def __init__(self, config: MachineConfig, output: Callable[[str], object], *, scripted: bool = False) -> None:
+        refuse_unsupported(config, scripted=scripted)
         images = read_images(config)
         self.config = config
         self._output = output
+        self.scripted = scripted
         self._consoles: dict[str, Console] = {}
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
         self.poll: Callable[[], None] = _nothing
@@ -78,6 +81,10 @@ class Machine:
         self.progress: Callable[[str, int, int], None] = _no_progress
         # The Python VMM's last REC exits, as the report of a stop shows them.
         self.last_exits: Callable[[], Iterable[str]] = tuple
+        # Told of what a console has got: its text when a line is complete, None for a part of one.
+        self.heard: Callable[[Console, str | None], None] = _unheard
+        # Whether a guest may have the process's standard input.
+        self.stdin = True
         # Standard input and output are one guest's.
         self.interactive = False
         # While somebody may type, idle time passes as slowly as outside.
@@ -86,6 +93,7 @@ class Machine:
         self.tracing = False
         self.tracer: Tracer | None = None
         self.stops: Stops | None = None
+        self.coverage: Coverage | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
 
         self.memory = PhysicalMemory(_regions(config))
@@ -146,7 +154,7 @@ class Machine:
         self.pe = self.pes[0]
         self.running: Core | None = None
         self._host = self._firmware if config.boot.host == "firmware" else self._vmm
-        if config.boot.host == "firmware":
+        if config.boot.host == "firmware" and not self.scripted:
             self.power_on(self.pe, self.images.entry, 0)
             for number, value in registers(config).items():
                 self.pe.normal.set_x(number, [value])
@@ -237,8 +245,13 @@ class Machine:
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
         if label not in self._consoles:
-            self._consoles[label] = Console(label, self._output)
+            self._consoles[label] = Console(label, self._output, heard=self._printed)
         return self._consoles[label]
+
+    def _printed(self, console: Console, line: str | None) -> None:
+        if line is not None:
+            self.calls.event("console", line, 1 if console.label.startswith("realm") else 0, label=console.label)
+        self.heard(console, line)
 
     def terminal(self, label: str) -> Console:
         """The console of a label, with standard input: raw when both are a terminal, else a line at a time.
@@ -246,6 +259,8 @@ class Machine:
         While the machine runs only: `attached.stop` gives the terminal back.
         """
         console = self.console(label)
+        if not self.stdin:
+            return console
         if os.isatty(0) and os.isatty(1):
             self.interactive = True
             console = self._consoles[label] = Console(label, self._flushed, raw=True)
@@ -380,6 +395,8 @@ class Machine:
 
     def add_core(self, core: Core) -> None:
         self._cores.append(core)
+        if self.coverage is not None:
+            self.coverage.attach(core)
         if self.stops is not None:
             self.stops.attach(core)
 
@@ -450,15 +467,15 @@ class Machine:
             self._trace_access("unclaimed", core, None, self.unclaimed.touches[-1].describe(self.symbols))
         lib.cca_external_abort(core.handle)
 
-    def run(self) -> End:
-        """Runs to the end and says which it was."""
+    def run(self, host: Callable[[], None] | None = None) -> End:
+        """Runs to the end and says which it was.  host: what plays the Normal world, if not what the file says."""
         self.attached.start()
         try:
             while True:
                 try:
                     if self.secure is not None:
                         self.secure.boot()
-                    self._host()
+                    (host or self._host)()
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
@@ -529,6 +546,10 @@ class Machine:
 
 def _no_progress(_what: str, _done: int, _of: int) -> None:
     """Nobody watches."""
+
+
+def _unheard(_console: Console, _line: str | None) -> None:
+    """Nobody listens."""
 
 
 def _nothing() -> None:

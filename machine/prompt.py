@@ -13,6 +13,7 @@ from machine.end import GUEST_EXIT, End
 from machine.inspect import COMMANDS, inspect
 from machine.inspect.code import code as code_lines
 from machine.inspect.contexts import Context, context_of, contexts
+from machine.library.calls import HostCalls
 from machine.stops import Stop, Stops
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Prompt(code.InteractiveConsole):
     def __init__(
         self, machine: Machine, write: Callable[[str], object], read: Callable[[str], str] = input, *, talk: bool
     ) -> None:
-        super().__init__({"machine": machine, "memory": machine.memory, "rmm": machine.rmm, "gpt": machine.gpt})
+        named = {"machine": machine, "memory": machine.memory, "rmm": machine.rmm, "gpt": machine.gpt}
+        super().__init__({**named, "rmi": HostCalls(machine).rmi})
         self.machine = machine
         self.stops = Stops(machine, self.front)
         self.context: Context | None = None
@@ -77,7 +79,7 @@ class Prompt(code.InteractiveConsole):
             return
         if not self._introduced:
             self._introduced = True
-            self.write("  c goes on, s steps, help lists the commands; anything else is Python (machine, core, rmm)\n")
+            self.write("  c goes on, s steps, help lists the commands; anything else is Python (machine, core, rmi)\n")
         self.locals: dict[str, Any]
         self.locals.update(core=stop.core, stop=stop, stops=self.stops, rmm=self.machine.rmm, gpt=self.machine.gpt)
         self._over = False

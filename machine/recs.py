@@ -259,6 +259,12 @@ def stop_of(core: Core, reason: int) -> End:
             text = "the engine cannot translate an instruction near here, and gave up"
         case Reason.LOOP:
             text = "exceptions nest without an instruction between them: is VBAR set, and its vector mapped?"
+        case Reason.GPC if exit_.pa >> core.board.pps_bits:
+            # An address size fault of the check, which is EL3's (rmm-abi.md §13.8); firmware there has no answer to it.
+            text = (
+                f"GPC exception: PA {exit_.pa:#x} is beyond the protected address space of {core.board.pps_bits} bits "
+                "(gpt.pps), where only the Normal world has memory"
+            )
         case Reason.GPC:
             return End(MODEL_BUG, f"granule protection check: no valid GPT entry for PA {exit_.pa:#x}", core=core)
         case Reason.MMIO_FORM:

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "run": "run",
         "trace": "trace",
+        "report": "report",
         "check": "check",
         "list": "listing",
         "schema": "schema",

@@ -68,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pc: the place of each call in its caller; delta: the granules that a call moves",
     )
     parser.add_argument(
+        "--coverage",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write which code the guests ran: .drcov by block, .info (LCOV) by source line",
+    )
+    parser.add_argument(
         "--break",
         dest="breaks",
         action="append",
@@ -120,6 +127,10 @@ def main(args: argparse.Namespace) -> int:
         except UserError as error:
             raise UserError(f"--symbols: {error}") from None
     tracer = debugger = None
+    if args.coverage:
+        from machine.traces.coverage import Coverage
+
+        Coverage(machine, tuple(args.coverage))
     if args.trace or args.trace_file or args.where or args.trace_format or args.trace_with:
         from machine.traces.start import start
 
@@ -127,10 +138,12 @@ def main(args: argparse.Namespace) -> int:
     try:
         if address is not None or args.breaks or args.stopped:
             debugger = _debugger(machine, args, address, write)
-        end = _run(machine, args.timeout, progress, debugger)
+        end = run_bounded(machine, args.timeout, progress, debugger)
         if debugger is not None:
             debugger.ended(end)
         _report(machine, end, as_json=args.json)
+        if machine.coverage is not None:
+            machine.coverage.write()
         if args.verbose:
             for line in machine.unclaimed.report(machine.symbols):
                 progress.say(line.strip())
@@ -209,7 +222,10 @@ def _debugger(
     return debugger
 
 
-def _run(machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None) -> End:
+def run_bounded(
+    machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None = None
+) -> End:
+    """Runs a machine with progress shown, for at most `timeout` seconds of wall time."""
     import signal
 
     from machine.end import TIMEOUT, End

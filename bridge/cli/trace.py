@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from machine.traces.item import Item
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HELP = "show, compare or sum up recorded traces"
 DIFFER = 1
+FORMATS = ("text", "tf-rmm", "jsonl", "chrome")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--events", metavar="GLOB", help="only events whose name matches, e.g. 'rmi_*,rec_exit'")
     parser.add_argument("--where", metavar="EXPR", help="only events that satisfy it: 'rec==1 and status!=SUCCESS'")
-    parser.add_argument("--format", choices=("text", "tf-rmm"), default="text", help="of `show`")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="of `show`")
     parser.add_argument(
         "--by",
         choices=("all", "status", "name"),
@@ -44,6 +45,8 @@ def main(args: argparse.Namespace) -> int:
 
     if not 0 <= args.slowest <= 10_000:
         raise UserError(f"--slowest {args.slowest}: expected 0 to 10000")
+    if args.format in ("jsonl", "chrome") and len(args.files) > 1:
+        raise UserError(f"trace show --format {args.format}: one file at a time, {len(args.files)} are given")
     if args.what == "diff" and len(args.files) != 2:
         raise UserError(f"trace diff: two files are compared, {len(args.files)} are given")
     chosen = select(args.events.split(",")) if args.events is not None else None
@@ -76,12 +79,29 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _show(recorded: Recorded, format_: str) -> None:
+    from machine.traces.item import Sink
     from machine.traces.text import TextSink, TfRmmSink
 
     write = sys.stdout.write
-    sink = TfRmmSink(write) if format_ == "tf-rmm" else TextSink(write, recorded.rate, colour=_colour())
+    sink: Sink
+    if format_ == "jsonl":
+        from machine.traces.jsonl import Header, JsonLines
+
+        sink = JsonLines(_output(), Header(recorded.rate, recorded.machine))
+    elif format_ == "chrome":
+        from machine.traces.chrome import ChromeTrace
+
+        sink = ChromeTrace(_output(), recorded.rate)
+    else:
+        sink = TfRmmSink(write) if format_ == "tf-rmm" else TextSink(write, recorded.rate, colour=_colour())
     for item in recorded.items:
         sink.put(item)
+    sink.close()
+
+
+def _output() -> IO[str]:
+    """Standard output, which stays open when a sink closes it."""
+    return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
 
 
 def _colour() -> bool:

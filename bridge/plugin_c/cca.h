@@ -220,6 +220,18 @@ void cca_debug_unwatch(cca_machine *m, uint32_t id);
 void cca_debug_at(cca_machine *m, uint64_t insns);     /* stop once at this count; UINT64_MAX: never */
 void cca_debug_break(cca_machine *m);                  /* whichever context runs next stops first */
 void cca_debug_gpf(cca_machine *m, int on);
+
+/* A block of guest code that has run `count` times under an id. */
+struct cca_covered {
+    uint64_t pc, count;
+    uint32_t size;            /* bytes */
+    uint32_t id;
+};
+/* From now on the blocks that a core runs are counted under an id; -1: no memory, or they are already. */
+int cca_cover(cca_core *c, uint32_t id);
+/* Copies at most `max` blocks, in no order; returns how many there are. They outlive their cores. */
+uint64_t cca_covered_blocks(cca_machine *m, struct cca_covered *out, uint64_t max);
+uint64_t cca_coverage_lost(cca_machine *m);           /* runs of blocks that there was no room for */
 /* cffi: end */
 
 #endif

@@ -259,7 +259,7 @@ void cca_handle_fault(struct cca_core *c)
     const struct cca_fault *f = &c->fault;
 
     if (c->fault_debug && cca_debug_fault(c)) return;
-    cca_give_back(c, pc);
+    cca_give_back(c, pc, true);
     if (c->fault_access != CCA_FETCH) decoded = cca_decode_at(c, pc, el, &d, &insn);
     else memset(&d, 0, sizeof d);
     uint64_t far = fault_address(c, &d, decoded, pc);
@@ -459,7 +459,7 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
     unsigned el = current_el(c);
     uint32_t insn = 0;
 
-    cca_give_back(c, pc);
+    cca_give_back(c, pc, true);
     switch (kind) {
     case CCA_EXC_SMC:
         cca_leave(c, CCA_EXIT_SMC);

@@ -174,10 +174,11 @@ bool cca_skip_to_timer(struct cca_core *c)
     return true;
 }
 
-void cca_give_back(struct cca_core *c, uint64_t pc)
+void cca_give_back(struct cca_core *c, uint64_t pc, bool begun)
 {
     if (c->block_insns == 0) return;
     uint64_t done = (pc - c->block_pc) >> 2;
+    if (c->covered) cca_cover_cut(c, done + begun);
     if (done < c->block_insns) {
         c->m->insns -= c->block_insns - done;
         c->own_insns -= c->block_insns - done;

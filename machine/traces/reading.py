@@ -30,10 +30,13 @@ _MOST_WORDS = 18
 
 
 class Recorded(NamedTuple):
-    """rate: instructions a second.  log: it is TF-RMM's, which has no times, and not every call."""
+    """rate: instructions a second.  machine: its file's name.  log: it is TF-RMM's, which has no times, and not every
+    call.
+    """
 
     path: Path
     rate: int
+    machine: str
     log: bool
     items: Iterator[Item]
 
@@ -49,12 +52,12 @@ def read(path: Path) -> Recorded:
         raise UserError(f"{path}: a Chrome trace is for Perfetto; record a .jsonl file for this")
     if start.lstrip().startswith(b"{") or not start:
         header, items = jsonl.read(path)
-        return Recorded(path, header.rate, False, items)
+        return Recorded(path, header.rate, header.machine, False, items)
     items = _log_items(path)
     first = next(items, None)
     if first is None:
         raise UserError(f"{path}: neither a trace of ccabridge (JSON Lines) nor a log of TF-RMM")
-    return Recorded(path, LOG_RATE, True, _after(first, items))
+    return Recorded(path, LOG_RATE, "", True, _after(first, items))
 
 
 def _after(first: Item, rest: Iterator[Item]) -> Iterator[Item]:

@@ -26,7 +26,7 @@ _SUFFIXES = {".jsonl": JSONL, ".ndjson": JSONL, ".json": CHROME}
 class Wishes(Protocol):
     """The options of `ccabridge run`."""
 
-    machine: str
+    machine: str | None
     trace: str | None
     where: str | None
     trace_file: str | None
@@ -58,7 +58,7 @@ def start(machine: Machine, wishes: Wishes, write: Callable[[str], object]) -> T
     format_ = wishes.trace_format or (_SUFFIXES.get(os.path.splitext(path)[1], TEXT) if path is not None else TEXT)
     if path is None and format_ in (JSONL, CHROME):
         raise UserError(f"--trace-format {format_}: this is for a file: add --trace-file FILE")
-    sink = _sink(machine, wishes.machine, format_, path, write)
+    sink = _sink(machine, wishes.machine or machine.config.source.path, format_, path, write)
     tracer = Tracer(machine, selected, sink, where=test, pc="pc" in extras, deltas="delta" in extras)
     machine.trace_with(tracer)
     return tracer
@@ -68,7 +68,7 @@ def _sink(machine: Machine, name: str, format_: str, path: str | None, write: Ca
     rate = machine.config.clock.rate
     if path is None:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        return TfRmmSink(write) if format_ == TF_RMM else TextSink(write, rate, colour=colour)
+        return TfRmmSink(write) if format_ == TF_RMM else TextSink(write, rate, colour=colour, consoles=False)
     try:
         file = open(path, "w", encoding="utf-8", buffering=1 << 18)  # noqa: SIM115  (the sink closes it)
     except OSError as error:

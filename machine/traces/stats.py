@@ -32,23 +32,27 @@ class Stats:
         self.times: dict[str, list[int]] = {}  # by call: number, sum and longest, in instructions
         self._slow: list[tuple[int, int, str, int]] = []
         self._most = slowest
-        waiting: dict[int, Item] = {}
+        self._waiting: dict[int, Item] = {}
         for item in items:
-            if not self.count:
-                self.first = item.insns
-            self.count += 1
-            self.last = item.insns
-            self.events[item.name] += 1
-            if item.name == "rec_exit":
-                self.reasons[str(item.fields["reason"])] += 1
-            elif item.name == "rec_enter":
-                asked = waiting.pop(item.fields["rec_pa"], None)
-                if asked is not None:
-                    self._took(asked, item.insns - asked.insns)
-            if item.call is not None:
-                self._call(item)
-                if not item.call.result and item.call.rec_pa is not None:
-                    waiting[item.call.rec_pa] = item
+            self.add(item)
+
+    def add(self, item: Item) -> None:
+        """One more event."""
+        if not self.count:
+            self.first = item.insns
+        self.count += 1
+        self.last = item.insns
+        self.events[item.name] += 1
+        if item.name == "rec_exit":
+            self.reasons[str(item.fields["reason"])] += 1
+        elif item.name == "rec_enter":
+            asked = self._waiting.pop(item.fields["rec_pa"], None)
+            if asked is not None:
+                self._took(asked, item.insns - asked.insns)
+        if item.call is not None:
+            self._call(item)
+            if not item.call.result and item.call.rec_pa is not None:
+                self._waiting[item.call.rec_pa] = item
 
     def _call(self, item: Item) -> None:
         assert item.call is not None

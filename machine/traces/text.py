@@ -82,6 +82,7 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "vmm_mmio": lambda f: _by(_access(f, "ipa", "IPA") + ";", f),
     "unclaimed": lambda f: str(f.get("text") or _access(f, "pa", "PA")),
     "sysreg": _sysreg,
+    "console": lambda f: f"[{f['label']}] {f['text']}",
     "lost": lambda f: f"{f['count']} events or more are not in the trace",
 }
 
@@ -120,14 +121,20 @@ def _failed(call: CallRecord) -> bool:
 
 
 class TextSink:
-    """One line an event, indented by world, with its virtual time.  rate: instructions a second."""
+    """One line an event, indented by world, with its virtual time.  rate: instructions a second.
 
-    def __init__(self, output: Output, rate: int, *, colour: bool = False) -> None:
+    consoles: their lines too, which a machine that runs prints by itself.
+    """
+
+    def __init__(self, output: Output, rate: int, *, colour: bool = False, consoles: bool = True) -> None:
         self._output = output
+        self._consoles = consoles
         self._rate = rate
         self._colour = colour
 
     def put(self, item: Item) -> None:
+        if item.name == "console" and not self._consoles:
+            return
         depth = "" if item.world == NORMAL else "    "
         time, line = time_text(item.insns, self._rate), line_of(item)
         if self._colour:

@@ -126,6 +126,28 @@ def test_diff_of_recorded_runs__exits_with_one_where_they_part(tmp_path: Path) -
     assert parted.lines[-1].startswith("they agree again after 0 of ")
 
 
+def test_recorded_trace__is_written_in_other_formats(tmp_path: Path) -> None:
+    """Recorded once, converted later: the same bytes as when recorded so, and a part of it by a filter."""
+    recorded = traced(tmp_path, "hello-realm", "jsonl", "--trace")
+    chrome = traced(tmp_path, "hello-realm", "json", "--trace")
+    assert ccabridge("trace", "show", "--format=chrome", str(recorded)).out == chrome.read_text()
+    assert ccabridge("trace", "show", "--format=jsonl", str(recorded)).out == recorded.read_text()
+    part = traced(tmp_path, "hello-realm", "jsonl", "--trace=rmi_*", "--where=status!=SUCCESS", name="part")
+    words = ("--format=jsonl", "--events=rmi_*", "--where=status!=SUCCESS")
+    assert ccabridge("trace", "show", *words, str(recorded)).out == part.read_text()
+
+
+def test_stop__dumps_the_last_calls_and_events() -> None:
+    """Always on: nothing was asked for."""
+    result = ccabridge("run", "hello-realm", "-s", "limits.instructions=94_500")
+    assert result.code == 124
+    at = result.lines.index("  last calls and events:")
+    last = [line.strip() for line in result.lines[at + 1 :] if STAMP.match(line)]
+    assert 8 < len(last) <= 16 and [line[:11] for line in last] == sorted(line[:11] for line in last)
+    assert any(line.endswith("rec_exit: REC 0x9401b000 exits: HOST_CALL") for line in last)
+    assert any("RMI_REC_ENTER(" in line for line in last)
+
+
 def test_stats_as_json__are_the_counts_of_the_run(tmp_path: Path) -> None:
     path = traced(tmp_path, "hello-realm", "jsonl", "--trace=rmi_*,rsi_*,psci_*")
     summed = json.loads(ccabridge("trace", "stats", "--json", str(path)).out)

@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import UserError
+from machine.calls import CallRecord
+from machine.events import calls
 from machine.traces import compare, jsonl, reading
-from machine.traces.item import Delta, Item
+from machine.traces.chrome import ChromeTrace
+from machine.traces.item import Delta, Item, Sink, status_name, values_of
 from machine.traces.stats import Stats
 from machine.traces.text import TextSink, TfRmmSink, line_of, tf_rmm_line
+from machine.traces.where import parse
+from tests.machine.traces.chromecheck import check
 from tests.machine.traces.items import RD, REC, call, own
 
 RATE = 500_000_000
@@ -293,3 +298,33 @@ def test_stats__counts_statuses_conditions_reasons_and_latencies() -> None:
     }
     assert [(row["ns"], row["at_ns"]) for row in stats["slowest"]] == [(500, 900), (500, 1900), (100, 900)]
     assert len(Stats(TRACE, RATE, slowest=1).slowest) == 1 and Stats(TRACE, RATE, slowest=0).slowest == []
+
+
+def test_every_call__goes_through_every_shape_whatever_its_words(tmp_path: Path) -> None:
+    """Guests choose arguments, and by them results: no value may end a run, and a file gives back what went in."""
+    rng = random.Random(11)
+    words = (0, 1, 3, 0x104, 0xFFFF_FFFF, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+    items: list[Item] = []
+    for name, decl in sorted(calls().items()):
+        for _ in range(6):
+            args = tuple(rng.choice(words) for _ in range(decl.words))
+            result = tuple(rng.choice(words) for _ in range(rng.choice((0, 1, 4, 8))))
+            condition = rng.choice((None, *decl.by_condition))
+            record = CallRecord(len(items), decl, args, result, condition, rng.choice((None, REC)))
+            items.append(Item(record.insns, name, call=record))
+    assert len(items) > 900
+    out: list[str] = []
+    chrome = ChromeTrace(open(tmp_path / "t.json", "w", encoding="utf-8"), RATE)  # noqa: SIM115
+    sinks: list[Sink] = [TextSink(out.append, RATE, colour=True), TfRmmSink(out.append), chrome]
+    test = parse("status!=SUCCESS and x0>1 or condition~'*'")
+    for item in items:
+        test(values_of(item, RATE))
+        for sink in sinks:
+            sink.put(item)
+    chrome.close()
+    check(json.loads((tmp_path / "t.json").read_text()))
+    _, back = jsonl.read(write(tmp_path / "t.jsonl", items))
+    for was, now in zip(items, back, strict=True):
+        assert was.call is not None and now.call is not None
+        assert line_of(now) == line_of(was) and now.call.args == was.call.args
+        assert status_name(now.call) == status_name(was.call)
