@@ -50,7 +50,9 @@ class Builder:
         sdk = [] if kind == "linux" else [f"sdk/{source}" for source in runtime_sources(runtime)]
         objects = [self._object(source) for source in (*sdk, *firmware.sources)]
         script = SCRIPTS.get(kind, f"sdk/{kind}.ld")
-        command = self._toolchain.cc([f"-Wl,-T,{script}", *map(str, objects)])
+        # A realm's initramfs is measured, page by page: no debug information there.
+        strip = ["-Wl,--strip-debug"] if kind == "linux" else []
+        command = self._toolchain.cc([f"-Wl,-T,{script}", *strip, *map(str, objects)])
         key = self._key(command, (ROOT / script).read_bytes())
         image, stamp = self._out / f"{firmware.name}.elf", self._objects / f"{firmware.name}.image"
         if image.is_file() and stamp.is_file() and stamp.read_text() == key:
