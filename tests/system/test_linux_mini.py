@@ -99,7 +99,7 @@ def test_mini_linux__stopped_half_way_is_named_by_the_system_map_that_was_given(
     names.write_text("0000000000000000 T\n")
     result = ccabridge("run", "--realm", "mini-linux", "--symbols", str(names))
     assert result.code == 2
-    assert result.err.startswith(f"ccabridge: error: --symbols: vmm.symbols: {names}:1: ")
+    assert result.err.startswith(f"ccabridge: error: --symbols: {names}:1: ")
     assert len(result.err.splitlines()) == 1
 
 
