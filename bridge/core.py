@@ -58,6 +58,11 @@ class Board:
         return int(lib.cca_insns(self.handle))
 
     @property
+    def activity(self) -> int:
+        """Changes with each exit and each exception or interrupt that any core takes."""
+        return int(lib.cca_activity(self.handle))
+
+    @property
     def ticks(self) -> int:
         """The system counter."""
         return int(lib.cca_ticks(self.handle))
@@ -300,6 +305,22 @@ class Core:
 
     def trace(self, on: bool) -> None:
         lib.cca_trace(self.handle, on)
+
+    def repeats(self) -> tuple[int, int, int, int]:
+        """The last synchronous exception: how often it was taken with no other in between, ELR, ESR, FAR."""
+        lib.cca_repeats(self.handle, self._scratch)
+        times, elr, esr, far = ffi.unpack(self._scratch, 4)
+        return times, elr, esr, far
+
+    @property
+    def wake_at(self) -> int:
+        """The instruction count at which a timer next changes what is signalled; NEVER for none."""
+        return int(lib.cca_wake_at(self.handle))
+
+    @property
+    def irq_lines(self) -> int:
+        """What is signalled, masked or not: bit 0 IRQ, bit 1 FIQ, bit 2 SError."""
+        return int(lib.cca_irq_lines(self.handle))
 
     @property
     def insns(self) -> int:

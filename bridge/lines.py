@@ -38,7 +38,8 @@ class LineTable:
 
         try:
             rows = read_rows(ELFFile(BytesIO(data)))
-            return cls([(row.address, None if row.end else f"{row.file}:{row.line}") for row in rows])
+            kept = (row for row in rows if row.end or row.statement)  # as debuggers show it
+            return cls([(row.address, None if row.end else f"{row.file}:{row.line}") for row in kept])
         except Exception:  # the parser raises anything on a hostile file, and lines are a comfort
             return cls([])
 

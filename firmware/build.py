@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,13 @@ from firmware.toolchain import Toolchain, ToolchainError, find, run, runtime_sou
 ROOT = Path(__file__).resolve().parent
 SCRIPTS = {"linux": "linux-init/linux.ld", "image": "payloads/mini-linux/image.ld"}
 INCLUDES = ("-Isdk/include", "-Ivmm", "-Istage1", "-Isecure", "-Iattacker", "-Iirqs")
+
+
+def _same_everywhere() -> list[str]:
+    """Line tables name sources from this folder on, wherever it stands, and the compiler's own headers as such."""
+    spec = importlib.util.find_spec("ziglang")
+    folders = {str(ROOT): ".", **({str(Path(spec.origin).parent): "zig"} if spec and spec.origin else {})}
+    return [f"-ffile-prefix-map={folder}={name}" for folder, name in folders.items()]
 
 
 class Builder:
@@ -42,7 +50,9 @@ class Builder:
         sdk = [] if kind == "linux" else [f"sdk/{source}" for source in runtime_sources(runtime)]
         objects = [self._object(source) for source in (*sdk, *firmware.sources)]
         script = SCRIPTS.get(kind, f"sdk/{kind}.ld")
-        command = self._toolchain.cc([f"-Wl,-T,{script}", *map(str, objects)])
+        # A realm's initramfs is measured, page by page: no debug information there.
+        strip = ["-Wl,--strip-debug"] if kind == "linux" else []
+        command = self._toolchain.cc([f"-Wl,-T,{script}", *strip, *map(str, objects)])
         key = self._key(command, (ROOT / script).read_bytes())
         image, stamp = self._out / f"{firmware.name}.elf", self._objects / f"{firmware.name}.image"
         if image.is_file() and stamp.is_file() and stamp.read_text() == key:
@@ -52,7 +62,7 @@ class Builder:
         return True
 
     def _object(self, source: str) -> Path:
-        command = self._toolchain.cc([*INCLUDES, "-c", source])
+        command = self._toolchain.cc([*INCLUDES, *_same_everywhere(), "-c", source])
         key = self._key(command, (ROOT / source).read_bytes(), self._headers)
         path = self._objects / f"{Path(source).stem}-{key}.o"
         self.used.add(path)

@@ -46,6 +46,7 @@ class Firmware:
 IMAGES = (
     Firmware("host", "host", HOST, "builds, runs and destroys the realms of the machine file"),
     Firmware("host-smp", "host", ("host/smp.c", *HOST), "the same, after its PEs have counted together"),
+    Firmware("host-seeded", "host", ("host/seeded.c", *VMM), "makes the mistake that a register names, or none"),
     Firmware("host-linux", "host", HOST_LINUX, "runs one realm with Linux: its GICv3, its 16550, its pages"),
     Firmware(
         "attacker",
@@ -106,6 +107,7 @@ IMAGES = (
         ),
         "asks of its host what a Linux realm does",
     ),
+    Firmware("seeded", "realm", ("payloads/seeded.c",), "needs what a host may get wrong, and hangs without"),
     Firmware("victim", "realm", ("payloads/victim.c",), "the attacker's prey"),
     Firmware("devices", "realm", ("payloads/devices.c",), "meets the devices that a host gives to Linux"),
     Firmware("loader", "realm", ("payloads/loader.c",), "makes all memory RAM, and starts a kernel"),

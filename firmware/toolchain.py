@@ -34,6 +34,7 @@ REMEDY = (
 COMPILE = (
     "-std=c11",
     "-O2",
+    "-g",
     "-Wall",
     "-Wextra",
     "-Werror",
@@ -107,8 +108,8 @@ def find(environ: Mapping[str, str] = os.environ) -> Toolchain:
 def _of(command: tuple[str, ...]) -> Toolchain:
     base = os.path.basename(command[0])
     if "ziglang" in command or base.startswith("zig"):
-        # zig adds undefined-behaviour traps and debug sections with absolute paths.
-        return Toolchain("zig", command, (*_ZIG, *_ZIG_NO_SIMD, "-fno-sanitize=all", "-g0"), ())
+        # zig adds undefined-behaviour traps.
+        return Toolchain("zig", command, (*_ZIG, *_ZIG_NO_SIMD, "-fno-sanitize=all"), ())
     if "clang" in base:
         return Toolchain("clang", command, _LLVM, ("-fuse-ld=lld",))
     return Toolchain("gcc", command, _GNU, ("-no-pie",))

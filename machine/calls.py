@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridge.pas import PAS
 from bridge.plugin import lib
+from rmm.abi.rsi import IPA_STATE_SET
 
 if TYPE_CHECKING:
     from bridge.core import Board
+    from machine.stuck import Evidence
     from rmm.abi.call import Call
 
 RING = 8
-FREQUENT = frozenset({"vmm_mmio"})  # told to a trace only
+FREQUENT = frozenset({"vmm_mmio", "console"})  # told to traces, but not kept for the report of a stop
 
 
 class CallRecord(NamedTuple):
@@ -60,6 +62,7 @@ class CallLog:
         self._others: deque[tuple[int, str, int | None, str]] = deque(maxlen=RING)
         self._counts: dict[Call | None, int] = {}
         self._handle = board.handle
+        self.evidence: Evidence | None = None
         self.listener: Listener | None = None
         self.trace: Trace | None = None
         self.moves = False  # the trace wants granules that change hands, too
@@ -82,6 +85,8 @@ class CallLog:
             self.trace.call(CallRecord(*record))
         if self.listener is not None:
             self.listener.call(CallRecord(*record))
+        if (condition is not None or decl is IPA_STATE_SET) and self.evidence is not None:
+            self.evidence.note(CallRecord(*record), counts[decl])
 
     @property
     def ring(self) -> list[CallRecord]:
@@ -101,6 +106,10 @@ class CallLog:
     def counts(self) -> dict[str, int]:
         """Calls by name; `unknown` for function ids that nothing declares."""
         return {"unknown" if decl is None else decl.name: count for decl, count in self._counts.items()}
+
+    def count(self, decl: Call) -> int:
+        """How often one call was made."""
+        return self._counts.get(decl, 0)
 
     def monitor(self, fid: int, x: Sequence[int], result: int, condition: str | None = None) -> None:
         """A call that the Root monitor answered by itself; unknown ones too, named as such."""

@@ -129,6 +129,10 @@ class GdbTarget:
             self.stops.point(va, True, self._world)
         self._points, self._points_world = addresses, self._world
 
+    def has_point(self, stop: Stop) -> bool:
+        """A breakpoint of GDB's: it goes on from one that it does not know."""
+        return stop.core is not None and stop.core.pc in self._points
+
     def set_watch(self, va: int, size: int, *, read: bool, write: bool, on: bool) -> bool:
         assert self.stops is not None
         key = va, size, read, write
@@ -210,13 +214,16 @@ class GdbFront:
         self.stops = self.target.stops = Stops(machine, self.front)
         self._machine = machine
         self._wait = wait
-        host, port = self.server.address
-        say(f"ccabridge: waiting for GDB: target remote {host}:{port}" if wait else f"ccabridge: GDB: {host}:{port}")
+        self._say = say
+        if not wait:
+            say("ccabridge: GDB: {}:{}".format(*self.server.address))
 
     def poll(self) -> None:
         """Between turns."""
         if self._wait:
             self._wait = False
+            # Not before the machine is built: a GDB has two seconds of patience.
+            self._say("ccabridge: waiting for GDB: target remote {}:{}".format(*self.server.address))
             self.server.accept(None)
             self.stops.asked("before the first instruction")
             return
@@ -241,7 +248,7 @@ class GdbFront:
                 (stop.watch.read, stop.watch.write), b"awatch"
             )
             what = b"%s:%x;" % (name, stop.address)
-        elif stop.reasons & DebugReason.BREAK:
+        elif stop.reasons & DebugReason.BREAK and self.target.has_point(stop):
             what = b"swbreak:;"
         return b"T%02xthread:%x;%s" % (2 if interrupted else 5, self.target.current(), what)
 

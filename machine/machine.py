@@ -36,6 +36,7 @@ from machine.pe import Mode, Pe
 from machine.recs import RmmMemory, RootPlatform, let_sve
 from machine.scheduler import run_machine
 from machine.semihosting import Semihosting
+from machine.stuck import Evidence
 from machine.unclaimed import Unclaimed
 from rmm.features import Features
 from rmm.idregs import realm_id_registers
@@ -104,6 +105,12 @@ class Machine:
         self.semihosting = Semihosting(self)
         self.images = images
         self.symbols = Symbols(images, config.load)
+        linux = next((image for image in images.realms if image.linux is not None), None)
+        if linux is not None or config.vmm is not None:
+            from machine import kernel_names
+
+            named = kernel_names.of_vmm(self) if linux is None else kernel_names.of_realm(self, linux)
+            self.symbols.kernel = named
         self.resets = 0
         self.turn_end = 0
         self.alone = True
@@ -132,6 +139,7 @@ class Machine:
             observer=self.calls,
             attester=self._attester(memory),
         )
+        self.evidence = self.calls.evidence = Evidence(self)
         if self.stops is not None:
             self.stops.power_up()
         self.monitor = Monitor(self)
@@ -197,7 +205,18 @@ class Machine:
                     list_registers=lrs,
                 )
                 return gic, gic
-        return Gic(self.board, cpu.affinities, dist=0, redist=FRAME, list_registers=lrs, virtual_only=True), None
+        # Host firmware has nothing to enable maintenance interrupts in; the Python VMM takes them, as KVM does.
+        by_vmm = self.config.boot.host == "vmm"
+        gic = Gic(
+            self.board,
+            cpu.affinities,
+            dist=0,
+            redist=FRAME,
+            list_registers=lrs,
+            virtual_only=True,
+            maintenance=by_vmm,
+        )
+        return gic, None
 
     def _line(self, intid: int) -> Line:
         if self.gic is None:
@@ -326,6 +345,7 @@ class Machine:
         self.poll()
         self.attached.poll()
         self.alarms.run_due()
+        self.evidence.look()
 
     def _slice(self) -> int:
         return LIVE_SLICE if self.attached.endpoints.live else SLICE

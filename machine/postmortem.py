@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bridge.arch.disassembly import disassemble
@@ -11,6 +12,9 @@ from bridge.arch.esr import decode_esr
 from bridge.core import Core, sysreg
 from bridge.exits import Reason
 from machine.calls import Happened
+from machine.diagnosis import diagnose
+from machine.inspect.code import backtrace
+from machine.inspect.contexts import context_of
 from machine.trace import describe
 from machine.traces.text import time_text
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from machine.machine import Machine
 
 FETCH = 2
+CALLERS = 12
 ESR = {1: sysreg(3, 0, 5, 2, 0), 2: sysreg(3, 4, 5, 2, 0)}
 FAR = {1: sysreg(3, 0, 6, 0, 0), 2: sysreg(3, 4, 6, 0, 0)}
 
@@ -58,11 +63,19 @@ def _last(machine: Machine) -> list[str]:
 def _where(machine: Machine, core: Core) -> Iterator[str]:
     el = core.pstate >> 2 & 3
     yield f"  in: {core.name}, EL{el}"
-    yield f"  PC: {machine.symbols.symbolise(core, core.pc)}{_instruction(machine, core)}"
+    yield f"  PC: {machine.symbols.place(core, core.pc)}{_instruction(machine, core)}"
+    yield from _callers(machine, core)
     esr, far = _syndrome(core, el)
     if esr:
         yield f"  ESR: {esr:#x} {decode_esr(esr)}"
         yield f"  FAR: {far:#x}{_address(machine, core, far)}"
+
+
+def _callers(machine: Machine, core: Core) -> Iterator[str]:
+    """By frame pointers; `context_of` finds none for a core that has just been destroyed."""
+    context = context_of(machine, core)
+    for line in islice(backtrace(machine, context), 1, 1 + CALLERS) if context is not None else ():
+        yield f"    {line}"
 
 
 def _instruction(machine: Machine, core: Core) -> str:
@@ -128,6 +141,9 @@ def as_dict(machine: Machine, end: End) -> dict[str, Any]:
     exits = [*machine.last_exits()]
     if exits:
         out["last_exits"] = exits
+    found = diagnose(machine, end)
+    if found is not None:
+        out["diagnosis"] = found._asdict()
     out["last_calls"] = [describe(record)[1] for record in machine.calls.ring]
     out["last_events"] = _last(machine)
     return out

@@ -11,6 +11,7 @@ from bridge.exits import Reason
 from bridge.pas import PAS
 from bridge.plugin import ffi, lib
 from machine.end import MODEL_BUG, TIMEOUT, UNHANDLED, End
+from machine.stuck import Fault
 from rmm.protocols import ExitKind, Gic, HostFault, RecContext, RecExit, RecInit, Stage2, Timers
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class RecCore:
         self._trap_wfi = False
         self._pe = 0
         self._solo = True
+        self.fault = Fault()
 
     @property
     def core(self) -> Core:
@@ -142,6 +144,7 @@ class RecCore:
     @pc.setter
     def pc(self, value: int) -> None:
         self.core.pc = value
+        self.fault.clear()
 
     def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
         core = self._core or self.core
@@ -168,12 +171,15 @@ class RecCore:
                 if reason == SMC:
                     return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
                 if reason == Reason.S2_FAULT:
+                    machine.evidence.fault(self, core, exit_)
                     if machine.stops is not None:
                         machine.stops.stage2_fault(core)
                     kind = ExitKind.INSTRUCTION_ABORT if exit_.esr >> 26 & 0x3F == 0x20 else ExitKind.DATA_ABORT
                     return RecExit(kind, exit_.pc, exit_.el, exit_.esr, exit_.far, exit_.hpfar, exit_.value)
                 known = _KINDS.get(reason)
                 if known is not None:
+                    if known is ExitKind.WFX:
+                        machine.evidence.waited(self, core)
                     if known is ExitKind.HVC:  # the engine has stepped over it; the RMM is told of the instruction
                         core.pc = exit_.pc = exit_.pc - 4 & NEVER
                     return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
@@ -309,6 +315,7 @@ class RootPlatform:
     def destroy_rec(self, rec: RecContext) -> None:
         for at, own in enumerate(self._recs):
             if own is rec:
+                self.machine.evidence.destroyed(self.machine.rmm.rec_at[own.init.rec_pa])
                 del self._recs[at]
                 own.close()
                 return

@@ -421,6 +421,98 @@ class MpidrEl1(Register):
     Aff0 = Field(7, 0, always=True)
 
 
+class Mair(Register):
+    """Memory attributes by AttrIndx."""
+
+    Attr7 = Field(63, 56)
+    Attr6 = Field(55, 48)
+    Attr5 = Field(47, 40)
+    Attr4 = Field(39, 32)
+    Attr3 = Field(31, 24)
+    Attr2 = Field(23, 16)
+    Attr1 = Field(15, 8)
+    Attr0 = Field(7, 0, always=True)
+
+
+class CptrEl2(Register):
+    """Traps of floating point and SVE to EL2, as they are while HCR_EL2.E2H is clear."""
+
+    TCPAC = Field(31, doc="CPACR_EL1")
+    TAM = Field(30, doc="activity monitors")
+    TTA = Field(20, doc="trace")
+    RES1_13_12 = Field(13, 12, doc="reserved, ones")
+    TFP = Field(10, doc="floating point and SIMD")
+    RES1_9 = Field(9, doc="reserved, one")
+    TZ = Field(8, doc="SVE")
+    RES1_7_0 = Field(7, 0, doc="reserved, ones")
+
+
+class IchHcrEl2(Register):
+    """Control of a virtual CPU interface (IHI 0069, 12.4)."""
+
+    EOIcount = Field(31, 27)
+    DVIM = Field(15)
+    TDIR = Field(14)
+    TSEI = Field(13)
+    TALL1 = Field(12)
+    TALL0 = Field(11)
+    TC = Field(10)
+    vSGIEOICount = Field(8)
+    VGrp1DIE = Field(7)
+    VGrp1EIE = Field(6)
+    VGrp0DIE = Field(5)
+    VGrp0EIE = Field(4)
+    NPIE = Field(3)
+    LRENPIE = Field(2)
+    UIE = Field(1)
+    En = Field(0, always=True)
+
+
+class IchMisrEl2(Register):
+    """Maintenance interrupts that are asserted (IHI 0069, 12.4)."""
+
+    VGrp1D = Field(7)
+    VGrp1E = Field(6)
+    VGrp0D = Field(5)
+    VGrp0E = Field(4)
+    NP = Field(3)
+    LRENP = Field(2)
+    U = Field(1)
+    EOI = Field(0)
+
+
+class IchVmcrEl2(Register):
+    """A virtual CPU interface's masks and enables (IHI 0069, 12.4)."""
+
+    VPMR = Field(31, 24, always=True)
+    VBPR0 = Field(23, 21)
+    VBPR1 = Field(20, 18)
+    VEOIM = Field(9)
+    VCBPR = Field(4)
+    VFIQEn = Field(3)
+    VAckCtl = Field(2)
+    VENG1 = Field(1, always=True)
+    VENG0 = Field(0)
+
+
+class LrState(IntEnum):
+    INVALID = 0
+    PENDING = 1
+    ACTIVE = 2
+    PENDING_ACTIVE = 3
+
+
+class IchLrEl2(Register):
+    """A list register (IHI 0069, 12.4)."""
+
+    State = Field(63, 62, names=LrState, always=True)
+    HW = Field(61)
+    Group = Field(60)
+    Priority = Field(55, 48)
+    pINTID = Field(44, 32)
+    vINTID = Field(31, 0, always=True)
+
+
 _ALL: tuple[tuple[type[Register], tuple[str, ...]], ...] = (
     (SctlrEl1, ("SCTLR_EL1", "SCTLR_EL12")),
     (SctlrEl2, ("SCTLR_EL2",)),
@@ -440,6 +532,12 @@ _ALL: tuple[tuple[type[Register], tuple[str, ...]], ...] = (
     (ParEl1, ("PAR_EL1",)),
     (TimerCtl, ("CNTV_CTL_EL0", "CNTP_CTL_EL0", "CNTHP_CTL_EL2", "CNTHV_CTL_EL2")),
     (MpidrEl1, ("MPIDR_EL1", "VMPIDR_EL2")),
+    (Mair, ("MAIR_EL1", "MAIR_EL12", "MAIR_EL2")),
+    (CptrEl2, ("CPTR_EL2",)),
+    (IchHcrEl2, ("ICH_HCR_EL2",)),
+    (IchMisrEl2, ("ICH_MISR_EL2",)),
+    (IchVmcrEl2, ("ICH_VMCR_EL2",)),
+    (IchLrEl2, tuple(f"ICH_LR{n}_EL2" for n in range(16))),
 )
 
 

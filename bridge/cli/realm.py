@@ -172,8 +172,6 @@ OPTIONS = (
            own=True),
     Option(("--module",), "vmm.modules", "NAME", "kernel module that the initramfs loads", _text, many=True, own=True),
     Option(("--dtb",), "vmm.dtb", "FILE", "device tree, instead of one that is made", _file, own=True),
-    Option(("--symbols",), "vmm.symbols", "FILE", "System.map or vmlinux: names where a realm is stuck", _file,
-           own=True),
     Option(("--net-capture",), "vmm.net.capture", "FILE", "a network, and its packets to a file (pcap)", _file,
            own=True),
 )  # fmt: skip

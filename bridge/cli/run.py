@@ -83,6 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop there, at a prompt where there is a terminal: rmi:GLOB, rsi:GLOB, status!=NAME, gpf, ipa:ADDR, "
         "'pa:ADDR write', va:ADDR, granule:PA, insn:N, event:GLOB, [WORLD:]SYMBOL, [WORLD:]ADDR",
     )
+    parser.add_argument(
+        "--symbols",
+        action="append",
+        default=[],
+        metavar="[WORLD:]FILE",
+        help="names for addresses: a System.map, a vmlinux or another ELF; of the realms, unless normal: or secure: is "
+        "said",
+    )
     parser.add_argument("--gdb", metavar="[HOST:]PORT", help="let a GDB attach there (loopback; 0 picks a port)")
     parser.add_argument("-S", dest="stopped", action="store_true", help="wait before the first instruction")
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds of wall time (exit 124)")
@@ -113,6 +121,11 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.write(line)
 
     machine = Machine(config, write)
+    for text in args.symbols:
+        try:
+            machine.symbols.give(text)
+        except UserError as error:
+            raise UserError(f"--symbols: {error}") from None
     tracer = debugger = None
     if args.coverage:
         from machine.traces.coverage import Coverage
@@ -259,6 +272,7 @@ def run_bounded(
 
 
 def _report(machine: Machine, end: End, *, as_json: bool) -> None:
+    from machine.diagnosis import diagnose
     from machine.end import GUEST_EXIT
 
     abnormal = end.kind != GUEST_EXIT
@@ -274,6 +288,9 @@ def _report(machine: Machine, end: End, *, as_json: bool) -> None:
 
         for line in report(machine, end):
             print(line)
+    found = diagnose(machine, end)
+    if found is not None:
+        print(f"ccabridge: diagnosis: {found}")
     calls = machine.calls
     ns = machine.virtual_ns
     print(

@@ -107,9 +107,14 @@ class Server:
             session = self._session
             assert session is not None
             session.stopped(reply)
+            before = None
             for packet in self._receive():
                 if self._session is not session:
                     break  # that GDB is lost
+                if packet is not None and packet.startswith(b"$") and not session.no_ack:
+                    if packet == before:
+                        continue  # sent again while nobody had acknowledged it
+                    before = packet
                 answer = self._answer(session, packet)
                 if isinstance(answer, Resume):
                     self._waiting = not (answer.kill or answer.over)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from bridge.arch.esr import Esr
+from bridge.arch.registers import named
+from bridge.bitfields import Field
 from bridge.gdb.debuggee import CORE, Debuggee
 from bridge.gdb.packets import MAX_PACKET, ProtocolError, data_of, number, unescape
 
@@ -291,6 +294,12 @@ def threads_xml(target: Debuggee) -> str:
     return f'<?xml version="1.0"?><threads>{"".join(rows)}</threads>'
 
 
+def fields_of(name: str) -> Sequence[Field]:
+    """The named bits of a system register, the highest first; none where it has none."""
+    kind = Esr if name.startswith("ESR_") else named(name)
+    return () if kind is None else tuple(kind.fields.values())
+
+
 def target_xml(target: Debuggee) -> str:
     """The registers: GDB's own feature for AArch64, and one of ours for what is beyond."""
 
@@ -299,9 +308,20 @@ def target_xml(target: Debuggee) -> str:
 
     kinds = {"sp": ' type="data_ptr"', "pc": ' type="code_ptr"'}
     core = "".join(row(name, bits, kinds.get(name, "")) for name, bits in CORE)
-    system = "".join(row(name, 64, ' group="system" save-restore="no"') for name in target.system)
+    fields = {name: fields_of(name) for name in target.system}
+    flags = "".join(
+        f'<flags id="{name}_bits" size="8">'
+        + "".join(f'<field name="{one.name}" start="{one.lo}" end="{one.hi}"/>' for one in reversed(some))
+        + "</flags>"
+        for name, some in fields.items()
+        if some
+    )
+    system = "".join(
+        row(name, 64, ' group="system" save-restore="no"' + (f' type="{name}_bits"' if fields[name] else ""))
+        for name in target.system
+    )
     return (
         '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0">'
         f'<architecture>aarch64</architecture><feature name="org.gnu.gdb.aarch64.core">{core}</feature>'
-        f'<feature name="ccabridge.system">{system}</feature></target>'
+        f'<feature name="ccabridge.system">{flags}{system}</feature></target>'
     )

@@ -115,6 +115,8 @@ void cca_memory_written(cca_machine *m, uint64_t pa, uint64_t size);
 /* Wipes RAM without bringing untouched pages into being needlessly; -1 when it is not RAM. */
 int cca_memory_zero(cca_machine *m, uint64_t pa, uint64_t size);
 uint64_t cca_insns(cca_machine *m);
+/* Changes with each exit (other than SLICE) and each exception or interrupt taken, in any core. */
+uint64_t cca_activity(cca_machine *m);
 uint64_t cca_ticks(cca_machine *m);
 /* All wait: time goes on to this instruction count, if that is ahead. */
 void cca_skip_to(cca_machine *m, uint64_t insns);
@@ -199,6 +201,11 @@ void cca_pend_serror(cca_core *c, uint32_t iss);
 uint32_t cca_events(cca_core *c, struct cca_event *out, uint32_t max);
 void cca_trace(cca_core *c, int on);
 uint64_t cca_core_insns(cca_core *c);
+/* Changes when a core has taken one exception another CCA_REPEATS times in a row; its slice is over then. */
+#define CCA_REPEATS 100000
+uint64_t cca_repeating(cca_machine *m);
+/* The last synchronous exception: how often it was taken with no other in between, ELR, ESR, FAR. */
+void cca_repeats(cca_core *c, uint64_t *out);
 
 /*
  * A debugger's stops, by CCA_EXIT_DEBUG. cca_run then goes on as if there had been none: counts, deadlines and

@@ -320,6 +320,7 @@ int cca_run(cca_core *c, uint64_t slice)
         c->block_insns = 0;
     }
     c->looped = false;
+    if (x->reason != CCA_EXIT_SLICE && x->reason != CCA_EXIT_LIMIT) m->activity++;
     return (int)x->reason;
 }
 
@@ -457,4 +458,23 @@ void cca_trace(cca_core *c, int on)
 uint64_t cca_core_insns(cca_core *c)
 {
     return c->own_insns;
+}
+
+void cca_repeats(cca_core *c, uint64_t *out)
+{
+    const struct cca_repeat *r = &c->repeat;
+    out[0] = r->times;
+    out[1] = r->elr;
+    out[2] = r->esr;
+    out[3] = r->far;
+}
+
+uint64_t cca_repeating(cca_machine *m)
+{
+    return m->repeating;
+}
+
+uint64_t cca_activity(cca_machine *m)
+{
+    return m->activity;
 }

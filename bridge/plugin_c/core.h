@@ -32,6 +32,8 @@ struct cca_machine {
     uint64_t cntfrq, rate;       /* ticks a second, instructions a second */
     uint64_t limit;              /* stop when insns reaches it */
     uint64_t turn_end;           /* the running PE's turn is over when insns reaches it */
+    uint64_t repeating;          /* how often one exception had been taken another CCA_REPEATS times */
+    uint64_t activity;           /* exits other than SLICE, exceptions and interrupts taken; no guest sees it */
     struct cca_core *cores[CCA_MAX_CORES];
     size_t ncores;
     struct gic *gic;             /* NULL: none */
@@ -70,6 +72,11 @@ struct cca_known {
 /* An enabled one; addresses are without their tag. */
 struct cca_watchpoint {
     uint64_t control, first, last;
+};
+
+/* One synchronous exception, and how often it has been taken with no other one in between. */
+struct cca_repeat {
+    uint64_t times, elr, esr, far;
 };
 
 struct cca_timer {
@@ -116,6 +123,7 @@ struct cca_core {
     uint64_t loop_insns;         /* m->insns at the last exception entry */
     unsigned loop_count;         /* exceptions since then without an instruction */
     bool looped;                 /* they are too many: the run ends, or the next one does at once */
+    struct cca_repeat repeat;    /* of the last synchronous exception; no guest sees it */
 
     bool trap_wfi;
     struct cca_timer cntp, cntv, cnthp, cnthv, cntps;

@@ -77,6 +77,20 @@ bool cca_read_insn(struct cca_core *c, uint64_t va, int el, uint32_t *insn)
     return true;
 }
 
+/* Interrupts in between do not count: a handler that returns to a fault takes those too. */
+static void count_repeat(struct cca_core *c, uint64_t elr, uint64_t esr, uint64_t far)
+{
+    struct cca_repeat *r = &c->repeat;
+    if (r->times && r->elr == elr && r->esr == esr && r->far == far) {
+        if (++r->times % CCA_REPEATS == 0) {
+            c->m->repeating++;
+            c->slice_end = c->m->insns; /* whoever looks for stuck guests does so between slices */
+        }
+        return;
+    }
+    *r = (struct cca_repeat){1, elr, esr, far};
+}
+
 void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr, bool has_far, uint64_t far)
 {
     uint32_t pstate = engine_pstate(c->e);
@@ -111,6 +125,8 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
         c->cnthctl_held = false;
         engine_set_sysreg(c->e, CNTHCTL_EL2, c->cnthctl);
     }
+    c->m->activity++;
+    if (!c->vector) count_repeat(c, elr, esr, has_far ? far : 0);
     if (c->vector) cca_event_add(c, CCA_EVENT_INTERRUPT, target_el, elr, c->vector, 0);
     else cca_event_add(c, CCA_EVENT_EXCEPTION, target_el, elr, esr, has_far ? far : 0);
     engine_set_exception_regs(c->e, target_el, elr, pstate, esr);

@@ -225,11 +225,19 @@ static int ripas_exit(struct vmm_realm *realm, struct vmm_rec *rec)
 
 #define INDEX_SYSTEM_OFF 1 /* of RMI_ERROR_REALM from REC_ENTER (rmm-abi.md §3.10) */
 
+__attribute__((weak)) int exit_ignored(struct vmm_realm *realm, struct vmm_rec *rec)
+{
+    (void)realm, (void)rec;
+    return 0;
+}
+
 static int answer(struct vmm_realm *realm, struct vmm_rec *rec)
 {
     struct rmi_rec_run *run = rec->run;
     realm->entries++;
     run->enter.flags = 0;
+    if (exit_ignored(realm, rec))
+        return 1;
     behaviour_evict(realm);
     timers_update(realm, rec);
     switch (run->exit.exit_reason) {

@@ -208,9 +208,11 @@ void realm_puts(const struct vmm_realm *realm, const char *text, uint64_t length
 /* DATA_DESTROYs a page of RAM and takes the granule back; RMI status. */
 uint64_t realm_drop_page(struct vmm_realm *realm, uint64_t ipa);
 
-/* Called with every granule while it is still Non-secure, and with every RIPAS request before it is answered;
- * for hosts with designs of their own.  They do nothing unless defined elsewhere. */
+/* Called with every granule while it is still Non-secure, with every RIPAS request before it is answered, and with every
+ * exit, which is not answered where that returns 1; for hosts with designs of their own.  They do nothing unless
+ * defined elsewhere. */
 void before_delegate(uint64_t pa);
+int exit_ignored(struct vmm_realm *realm, struct vmm_rec *rec);
 void before_set_ripas(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t base, uint64_t top);
 
 #endif

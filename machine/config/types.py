@@ -723,6 +723,33 @@ class Limits(_Block, frozen=True):
     )
 
 
+class Stuck(_Block, frozen=True):
+    """When a run that goes on is taken for stuck (exit code 3, docs/diagnoses.md): 0 turns a check off.
+
+    A debugger turns all of them off."""
+
+    faults: Annotated[
+        int,
+        Meta(ge=0, le=1 << 32, description="One fault of a context at one PC and address so often in a row."),
+    ] = 10_000
+    calls: Annotated[
+        int,
+        Meta(ge=0, le=1 << 32, description="One RMI command, refused with the same arguments so often in a row."),
+    ] = 10_000
+    waits: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 32,
+            description="RECs come out by WFI so often in a row, with no timer armed and no interrupt listed in any.",
+        ),
+    ] = 10_000
+    silence: Annotated[
+        Duration,
+        Meta(description="Virtual time in which nothing exits, and no exception or interrupt is taken."),
+    ] = field(default_factory=lambda: Duration(20_000_000_000))
+
+
 TestSeed = Annotated[int, Meta(ge=0, le=15)]
 
 
@@ -821,5 +848,6 @@ class MachineFile(_Block, frozen=True, kw_only=True):
     host: Host = field(default_factory=Host)
     rmm: Rmm = field(default_factory=Rmm)
     limits: Limits = field(default_factory=Limits)
+    stuck: Stuck = field(default_factory=Stuck)
     platform: Platform = field(default_factory=Platform)
     semihosting: Annotated[bool, Meta(description="HLT #0xF000 calls (console, exit) of the boot world.")] = True

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FRAMES = 64
 LINES = 256
+_ENTRY = re.compile(r"<[^+>]+(\+0x[48c])?>")  # a function whose frame record is not made yet
 FETCH = 2
 EL1 = ("SCTLR_EL1", "TCR_EL1", "TTBR0_EL1", "TTBR1_EL1", "MAIR_EL1", "VBAR_EL1", "ESR_EL1", "FAR_EL1", "ELR_EL1")
 EL1_REST = ("SPSR_EL1", "SP_EL0", "CPACR_EL1", "TPIDR_EL0", "TPIDR_EL1", "CNTV_CTL_EL0", "CNTV_CVAL_EL0")
@@ -33,21 +35,26 @@ def register_text(name: str, value: int) -> str:
     return f"{name} = {value:#x}" + (f" {fields(value)}" if fields is not None else "")
 
 
-def symbol(machine: Machine, context: Context, pc: int) -> str:
-    return machine.symbols.symbolise(context.core, pc) if context.core is not None else f"{pc:#x}"
+def symbol(machine: Machine, context: Context, pc: int, *, line: bool = False) -> str:
+    """An address with its symbol, and its source line if that is asked for."""
+    if context.core is None:
+        return f"{pc:#x}"
+    return machine.symbols.place(context.core, pc) if line else machine.symbols.symbolise(context.core, pc)
 
 
 def registers(machine: Machine, context: Context) -> Iterator[str]:
     """General registers, PSTATE, and the system registers of the levels that the context has."""
     x, sp, pc, pstate = context.general()
     yield f"{context.title}"
-    yield f"  PC {symbol(machine, context, pc)}  SP {sp:#x}  PSTATE {describe_pstate(pstate)}"
+    yield f"  PC {symbol(machine, context, pc, line=True)}  SP {sp:#x}  PSTATE {describe_pstate(pstate)}"
     for at in range(0, 31, 4):
         yield "  " + "  ".join(f"X{n:<2} {x[n]:#018x}" for n in range(at, min(at + 4, 31)))
     if context.core is not None:
         highest = machine.config.boot.el if context.key[0] == "pe" else 1
         for name in SYSTEM[highest]:
-            yield f"  {register_text(name, register(context.core, name))}"
+            value = register(context.core, name)
+            where = f" {symbol(machine, context, value)}" if name.startswith(("VBAR_", "ELR_")) and value else ""
+            yield f"  {register_text(name, value)}{where.replace(f' {value:#x}', '', 1)}"
 
 
 def read_virtual(machine: Machine, context: Context, va: int, size: int) -> bytes | None:
@@ -77,19 +84,35 @@ def code(machine: Machine, context: Context, va: int | None, count: int) -> Iter
         yield f"{'=>' if at == pc else '  '} {symbol(machine, context, at)}: {text}"
 
 
+def _unsigned(address: int) -> int:
+    """A return address without its pointer authentication code, and the tag: bit 55 says which half it is of."""
+    return address | 0xFFFF << 48 if address >> 55 & 1 else address & (1 << 48) - 1
+
+
 def backtrace(machine: Machine, context: Context) -> Iterator[str]:
     """Return addresses up the chain of frame records."""
     x, _, pc, _ = context.general()
-    yield f"#0 {symbol(machine, context, pc)}"
-    frame, below = x[29], 0
-    for number in range(1, FRAMES):
+    yield f"#0 {symbol(machine, context, pc, line=True)}"
+    link = _unsigned(x[30])
+    chain = list(_returns(machine, context, x[29]))
+    # A function that is just being entered has no frame record of its own yet.
+    if context.core is not None and _ENTRY.search(symbol(machine, context, pc)) and link and chain[:1] != [link]:
+        chain.insert(0, link)
+    for number, back in enumerate(chain[:FRAMES], 1):
+        # The line is that of the call, not of what comes after it.
+        line = machine.symbols.source(context.core, back - 4) if context.core is not None else None
+        yield f"#{number} {symbol(machine, context, back)}{f' ({line})' if line is not None else ''}"
+
+
+def _returns(machine: Machine, context: Context, frame: int) -> Iterator[int]:
+    """The return addresses in the chain of frame records."""
+    below = 0
+    for _ in range(FRAMES):
         record = read_virtual(machine, context, frame, 16) if frame and not frame & 7 else None
-        if record is None or frame <= below:
+        back = 0 if record is None else _unsigned(int.from_bytes(record[8:], "little"))
+        if record is None or frame <= below or not back:
             return
-        back = int.from_bytes(record[8:], "little")
-        if back == 0:
-            return
-        yield f"#{number} {symbol(machine, context, back)}"
+        yield back
         frame, below = int.from_bytes(record[:8], "little"), frame
 
 
@@ -116,10 +139,11 @@ def rec(machine: Machine, context: Context) -> Iterator[str]:
     yield f"  {one.state}, {'runnable' if one.runnable else 'not runnable'}, REC granule {one.pa:#x}"
     if context.core is not None:
         state = machine.interrupts.virtual(context.core)
-        yield f"  ICH_HCR_EL2 {state.hcr:#x}, ICH_VMCR_EL2 {state.vmcr:#x}, ICH_MISR_EL2 {state.misr:#x}"
+        for name, value in (("HCR", state.hcr), ("VMCR", state.vmcr), ("MISR", state.misr)):
+            yield f"  {register_text(f'ICH_{name}_EL2', value)}"
         for number, lr in enumerate(state.lrs):
             if lr:
-                yield f"  LR{number} = {lr:#x}: INTID {lr & 0xFFFF_FFFF}, {_LR_STATE[lr >> 62]}"
+                yield f"  {register_text(f'ICH_LR{number}_EL2', lr)}"
     if one.psci is not None:
         yield f"  waits for PSCI_COMPLETE: {one.psci.call.name} of REC {one.psci.target}"
     if one.host_call is not None:
@@ -128,6 +152,3 @@ def rec(machine: Machine, context: Context) -> Iterator[str]:
         yield f"  RIPAS change asked for: [{one.ripas_base:#x}, {one.ripas_top:#x}), done to {one.ripas_addr:#x}"
     if rec_core(one).present is None:
         yield "  it has not run"
-
-
-_LR_STATE = ("invalid", "pending", "active", "pending and active")

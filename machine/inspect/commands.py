@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from machine.machine import Machine
 
 Answer = Iterator[str]
-PHYSICAL = 4096  # bytes that `phys` shows at most
 
 
 def _number(text: str) -> int:
@@ -114,13 +113,14 @@ def _rmi(machine: Machine, context: Context | None, args: Sequence[str]) -> Answ
 
 
 def _phys(machine: Machine, context: Context | None, args: Sequence[str]) -> Answer:
-    pa, size = _number(args[0]) & ~15, _number(args[1]) if len(args) > 1 else 64
-    for at in range(pa, pa + min(size, PHYSICAL), 16):
-        if not machine.memory.is_ram(at, 16):
-            yield f"{at:#x}: no memory"
-            return
-        words = machine.memory.read(at, 16)
-        yield f"{at:#x}: {words[:8].hex(' ')}  {words[8:].hex(' ')}"
+    return tables.dump(machine, _number(args[0]), _number(args[1]) if len(args) > 1 else 64, lambda pa: pa)
+
+
+def _ipa(machine: Machine, context: Context | None, args: Sequence[str]) -> Answer:
+    here = _here(context)
+    if here.rec is None:
+        raise UserError(f"{here.title} has no IPAs: look from a REC (select rec 0)")
+    return tables.ipa(machine, here.rec.realm, _number(args[0]), _number(args[1]) if len(args) > 1 else 64)
 
 
 class Command:
@@ -155,6 +155,7 @@ COMMANDS = {
     "bt": Command(_bt, "bt", 0, 0, "the callers, by frame pointers"),
     "trace": Command(_trace, "trace", 0, 0, "the last calls"),
     "rmi": Command(_rmi, "rmi", 0, 0, "how often each call was made"),
+    "ipa": Command(_ipa, "ipa IPA [SIZE]", 1, 2, "memory of the realm by IPA"),
     "phys": Command(_phys, "phys PA [SIZE]", 1, 2, "memory by physical address"),
 }
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from bridge.errors import UserError
@@ -25,6 +25,7 @@ LETTERS = {
 }
 WIDTH = 64
 RANGES = 200
+DUMP = 4096  # bytes that are shown at most
 
 
 def gpt(machine: Machine) -> Iterator[str]:
@@ -59,9 +60,9 @@ def granule(machine: Machine, pa: int) -> Iterator[str]:
     name = "not tracked by the RMM" if state < 0 else name_of(GranuleState, state)
     refs = f", {machine.rmm.granules.refs(pa)} references" if state >= 0 else ""
     yield f"granule {pa:#x}: GPT {machine.gpt.get(pa).text}, {name}{refs}"
-    owner = _owner(machine, pa, state)
-    if owner:
-        yield f"  {owner}"
+    whose = owner(machine, pa, state)
+    if whose:
+        yield f"  {whose}"
     stops = machine.stops
     if stops is not None:
         for change in stops.history.get(pa, ()):
@@ -73,7 +74,8 @@ def granule(machine: Machine, pa: int) -> Iterator[str]:
             yield f"  last calls: at {record.insns:,} {call_text(record)[1]}"
 
 
-def _owner(machine: Machine, pa: int, state: int) -> str:
+def owner(machine: Machine, pa: int, state: int) -> str:
+    """Whose a granule is: `REC 0 of realm 0x…`, `RTT of realm …`; empty where that cannot be told."""
     for rec in machine.rmm.recs():
         if pa == rec.pa or pa in rec.aux:
             return f"{'REC' if pa == rec.pa else 'auxiliary granule of REC'} {rec.index} of realm {rec.rd:#x}"
@@ -116,6 +118,30 @@ def realm_at(machine: Machine, rd: int) -> Realm:
         known = ", ".join(f"{one.rd:#x}" for one in machine.rmm.realms()) or "none"
         raise UserError(f"there is no realm {rd:#x} (realms: {known})")
     return realm
+
+
+def dump(machine: Machine, address: int, size: int, pa_of: Callable[[int], int | None]) -> Iterator[str]:
+    """Memory, 16 bytes a line; pa_of: where an address is, None for nowhere."""
+    first = address & ~15
+    for at in range(first, first + min(size, DUMP), 16):
+        pa = pa_of(at)
+        if pa is None or not machine.memory.is_ram(pa, 16):
+            yield f"{at:#x}: no memory"
+            return
+        words = machine.memory.read(pa, 16)
+        yield f"{at:#x}: {words[:8].hex(' ')}  {words[8:].hex(' ')}"
+
+
+def ipa(machine: Machine, realm: Realm, address: int, size: int) -> Iterator[str]:
+    """A realm's memory by IPA, where there is some."""
+
+    def pa_of(at: int) -> int | None:
+        steps = machine.rmm.walk(realm.rd, at)
+        if not steps or not steps[-1].hipas.startswith("ASSIGNED"):
+            return None
+        return steps[-1].pa + (at & entry_size(steps[-1].level) - 1)
+
+    return dump(machine, address, size, pa_of)
 
 
 def rtt(machine: Machine, rd: int, ipa: int) -> Iterator[str]:

@@ -171,6 +171,28 @@ def _leaf1(desc: int) -> Iterator[str]:
             yield name
 
 
+def stage1(machine: Machine, context: Context, va: int) -> int | None:
+    """The IPA of a VA by the tables; None where they have none."""
+    if context.core is None:
+        return None
+    try:
+        return Walk(machine, context).stage1(va)[0]
+    except _Failed:
+        return None
+
+
+def physical(machine: Machine, context: Context, va: int) -> int | None:
+    """The PA of a VA by the tables, whatever the granule protection check says of it; None where they have none."""
+    if context.core is None:
+        return None
+    run = Walk(machine, context)
+    try:
+        ipa, ns = run.stage1(va)
+        return run.stage2(ipa, secure_ns=ns)[0]
+    except _Failed:
+        return None
+
+
 def walk(machine: Machine, context: Context, va: int, access: str = "read") -> list[str]:
     """Lines: each table entry and check on the way of an access, the failing one marked ✗, and what comes out."""
     if context.core is None:

@@ -18,14 +18,14 @@ from machine.config.scalars import size_text
 from machine.devices.console import Console
 from machine.devices.device import Device
 from machine.end import GUEST_EXIT, STUCK, End
+from machine.kernel_names import KernelNames
 from machine.vmm.linux import command_line, layout
 from machine.vmm.linux.dtb import bootargs, read_tree, stdout_is_protected
 from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.initramfs import MARK, build, exit_status
 from machine.vmm.linux.launch import Launch, default_kernel, prepare
-from machine.vmm.linux.symbols import read_symbols
-from machine.vmm.names import KernelNames
+from machine.vmm.linux.symbols import image_symbols, read_symbols
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
 from machine.vmm.shared import SharedMemory
@@ -142,6 +142,7 @@ class LinuxGuest:
             mpidrs=tuple(mpidr_of(i) for i in range(d.vcpus)),
             console=console,
             virtio=range(len(self.virtio)),
+            pmu=d.pmu is not None,
             bootargs=self._bootargs(tty, given or ""),
         )
         self.earlycon = board.earlycon
@@ -317,7 +318,10 @@ class LinuxGuest:
         self._attach(bus, gic, console)
         runner = self.runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
         runner.poll = self._poll
-        self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory, self.symbols)
+        kernel, at = self.launch.kernel, self.launch.where.kernel
+        if self.symbols is not None and self.machine.symbols.given_kernel is None:
+            self.machine.symbols.given_kernel = self.symbols
+        self.machine.symbols.kernel = KernelNames(self.machine, at, lambda: image_symbols(kernel.path, kernel.data, at))
         try:
             runner.run()
         except End as end:

@@ -38,6 +38,13 @@ def test_secure_world_page__is_what_the_declarations_say() -> None:
     assert page == with_tables(page), "run make docs"
 
 
+def test_diagnoses_page__is_what_the_table_says() -> None:
+    from machine.diagnosis.docs import renewed as with_table
+
+    page = (ROOT / "docs/diagnoses.md").read_text(encoding="utf-8")
+    assert page == with_table(page), "run make docs"
+
+
 def test_abi_page__is_what_the_declarations_say() -> None:
     from rmm.abi.docs import markdown
 

@@ -9,12 +9,16 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bridge.gdb.packets import Decoder, encode
+from machine.vmm.linux.cache import cached_kernel
+from machine.vmm.linux.image import read_kernel
+from machine.vmm.linux.kallsyms import kallsyms
 from tests.system.cli import LAUNCH, ccabridge
 from tests.system.transcripts import ROOT
 
@@ -52,6 +56,7 @@ def gdb(served: Served, *commands: str, elf: str = "hello") -> str:
     """What GDB prints."""
     assert GDB is not None
     first = ("set pagination off", "set confirm off", "set width 0", f"file {ROOT}/firmware/build/{elf}.elf")
+    first = (*first, f"directory {ROOT}/firmware")
     words = [word for text in (*first, f"target remote 127.0.0.1:{served.port}", *commands) for word in ("-ex", text)]
     done = subprocess.run(
         [GDB, "-nx", "-batch", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90, check=False
@@ -71,7 +76,7 @@ def test_gdb__drives_a_realm(hello: Served) -> None:
     out = gdb(
         hello,
         "monitor only realm",
-        "break main",
+        "break *main",
         "continue",
         "info threads",
         "backtrace",
@@ -87,7 +92,8 @@ def test_gdb__drives_a_realm(hello: Served) -> None:
         "delete",
         "continue",
     )
-    assert "hit Breakpoint 1, 0x" in out and "in main ()" in out
+    assert "hit Breakpoint 1, main () at payloads/hello.c:" in out
+    assert re.search(r"^\d+\t\S", out, re.MULTILINE)  # the source line
     assert re.search(r'\* 2 +Thread 2 "Realm R-EL1, REC 0 of realm 0x', out)
     assert "$1 = 0x8" in out  # two instructions on
     assert "$2 = 0xc50878" in out  # SCTLR_EL1 of a new REC (rmm-abi.md §7.6), MMU off
@@ -238,3 +244,103 @@ def test_break__away_from_a_terminal_says_so_and_goes_on() -> None:
     assert re.search(r"^ccabridge: stop at [\d,]+: breakpoint 1 \(realm:main\)$", result.out, re.MULTILINE)
     rest = [line for line in result.lines if "stop at" not in line and "=>" not in line]
     assert rest == ccabridge("run", "hello-realm").lines
+
+
+def test_client__stops_a_loop_by_ctrl_c_and_again(tmp_path: Path) -> None:
+    """`b .` with interrupts masked: nothing but a debugger could stop it, and under one it is not taken for stuck."""
+    image = tmp_path / "loop.bin"
+    image.write_bytes((0x1400_0000).to_bytes(4, "little"))
+    served = Served("qemu-virt", "--load", f"{image}@0x60000000", "--entry", "0x60000000", "-S")
+    try:
+        client = Client(served.port)
+        for _ in range(2):
+            client.send(b"vCont;c")
+            time.sleep(0.4)
+            client.socket.sendall(b"\x03")
+            assert client.stop().startswith(b"T02thread:1;")
+            assert client.ask(b"p20") == (0x6000_0000).to_bytes(8, "little").hex().encode()
+        client.send(b"k")
+        assert served.end()[0] == 0
+    finally:
+        served.close()
+
+
+@needs_gdb
+def test_gdb__shows_memory_and_state_by_monitor(hello: Served) -> None:
+    out = gdb(
+        hello,
+        "monitor only realm",
+        "break *main",
+        "continue",
+        "monitor ipa 0x80000000 16",
+        "monitor phys 0x94010000 16",
+        "x/2xg 0x80000000",
+        "monitor granule 0x94010000",
+        "monitor rtt 0x94000000 0x80000000",
+        "monitor rec",
+        "monitor gpt",
+        "monitor rmi",
+        "monitor world",
+        "monitor bt",
+        "info mem",
+        "p $SCTLR_EL1",
+        "p $CPACR_EL1",
+        "kill",
+    )
+    assert "DATA" in out and "data of realm 0x94000000 at IPA 0x80000000" in out
+    by_ipa, by_pa = (re.search(rf"^{at}: (.*)$", out, re.MULTILINE) for at in ("0x80000000", "0x94010000"))
+    assert by_ipa is not None and by_pa is not None
+    assert by_ipa[1] == by_pa[1]  # the realm's first page is the host's first DATA granule
+    words = re.search(r"^0x80000000[^:]*:\t(0x\w+)\t(0x\w+)$", out, re.MULTILINE)
+    assert words is not None
+    assert b"".join(int(word, 16).to_bytes(8, "little") for word in words.groups()) == bytes.fromhex(by_ipa[1])
+    assert re.search(r"level 3 at 0x\w+: 0x\w+ HIPAS ASSIGNED RIPAS RAM PA 0x94010000", out)
+    assert "ICH_HCR_EL2 = 0x8101 DVIM=1 vSGIEOICount=1 En=1" in out  # rmm-abi.md §7.3; IHI 0069, 12.4
+    assert re.search(r"0x000094000000-0x\w+ realm", out)
+    assert re.search(r"^RMI_REC_CREATE 1$", out, re.MULTILINE)
+    assert re.search(r"^\* Realm R-EL1, REC 0 of realm 0x94000000: 0x\w+ <main>$", out, re.MULTILINE)
+    assert re.search(r"^#0 0x\w+ <main> \(payloads/hello\.c:\d+\)\n#1 0x\w+ <realm_start", out, re.MULTILINE)
+    assert "rw nocache" in out
+    # SCTLR_EL1 = 0xc50878 by its bits (Arm ARM, D24.2); FPEN = 3 traps nothing
+    assert "$1 = [ SA SA0 CP15BEN nAA EOS nTWI nTWE EIS SPAN " in out
+    assert re.search(r"\$2 = \[ .*FPEN=3 ", out)
+
+
+@needs_gdb
+@pytest.mark.skipif(cached_kernel() is None, reason="no Linux kernel is cached: ccabridge fetch-kernel")
+def test_gdb__drives_linux_in_a_realm() -> None:
+    """Without KASLR, _text is at 0xffff_8000_8000_0000 (arm64, 48-bit addresses): symbols are where the image says."""
+    cached = cached_kernel()
+    assert cached is not None
+    table = kallsyms(read_kernel(cached.image).data)
+    assert table is not None
+    start, banner = (0xFFFF_8000_8000_0000 + (table.address(name) or 0) for name in ("start_kernel", "linux_banner"))
+    words = ("linux-realm", "-s", "vmm.script=echo hello", "-s", "vmm.cmdline=console=ttyS0 quiet swiotlb=8192 nokaslr")
+    served = Served(*words, "-S")
+    try:
+        out = gdb(
+            served,
+            "monitor break start_kernel",
+            "continue",
+            "info threads",
+            "p/x $pc",
+            "monitor bt",
+            f"x/s {banner:#x}",
+            "monitor delete 1",
+            f"hbreak *{start + 8:#x}",
+            "continue",
+            "stepi",
+            "delete",
+            "continue",
+        )
+        assert re.search(r'\* \d+ +Thread \d+ "Realm R-EL1, REC 0 of realm 0x', out)
+        assert f"$1 = {start:#x}" in out
+        assert re.search(r"^#0 0x\w+ <start_kernel>\n#1 0x\w+ <__primary_switched\+0x", out, re.MULTILINE)
+        assert f'"Linux version {cached.release} ' in out
+        assert f"hit Breakpoint 1, {start + 8:#018x} in ?? ()" in out or f"{start + 8:#018x} in ?? ()" in out
+        assert f"{start + 12:#018x} in ?? ()" in out
+        assert "exited normally" in out
+        code, printed, _ = served.end()
+        assert (code, printed) == (0, ccabridge("run", *words).out)
+    finally:
+        served.close()

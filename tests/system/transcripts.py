@@ -26,6 +26,7 @@ PAGES = (
     "docs/trace.md",
     "docs/secure-world.md",
     "docs/debugging.md",
+    "docs/diagnoses.md",
     "docs/attestation.md",
 )
 MARK = re.compile(r"(<!-- transcript: (?:exits (\d+): )?([^\n]+?)(?: > (\S+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -53,15 +53,17 @@ def _tables(data: bytes, digits: int) -> SymbolTable | None:
     names = _names(data, *markers, [token.decode("ascii", "backslashreplace") for token in tokens])
     if names is None:
         return None
-    offsets_at = _up(table + 2 * _TOKENS, 8)
+    # Since 7.0 an offset counts from its own place, and its table stands at any multiple of 4.
+    end = table + 2 * _TOKENS
+    relative = next((at for at in (_up(end, 4), _up(end, 8)) if data[at : at + 4] == struct.pack("<i", -at)), None)
+    offsets_at = _up(end, 8) if relative is None else relative
     if offsets_at + 4 * len(names) > len(data):
         return None
     offsets = list(struct.unpack_from(f"<{len(names)}i", data, offsets_at))
-    if offsets[0] == -offsets_at:
-        # Since 7.0 an offset counts from its own place.
+    if relative is not None:
         offsets = [offset + offsets_at + 4 * index for index, offset in enumerate(offsets)]
-    # Sorted by address, apart from the last one of 7.3: the last of the checks.
-    if offsets[0] != 0 or sum(low > high for low, high in pairwise(offsets)) > 1:
+    # Sorted by address: the last of the checks.
+    if offsets[0] != 0 or any(low > high for low, high in pairwise(offsets)):
         return None
     pairs = zip(offsets, names, strict=True)
     return SymbolTable(

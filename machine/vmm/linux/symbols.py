@@ -10,7 +10,6 @@ from bridge.errors import UserError, one_line
 from bridge.image import read_bytes
 from bridge.symbols import SymbolTable
 
-from .image import Kernel
 from .kallsyms import kallsyms
 
 _LINE = re.compile(rb"([0-9a-f]{8,16}) ([a-zA-Z]) ([^\s$][^\s]{0,255})(?:[ \t].*)?")
@@ -41,11 +40,22 @@ class KernelSymbols:
                 return self._table.lookup(self._text + address - start)
         return self._table.lookup(address) if self._text else None
 
+    def offset(self, name: str) -> int | None:
+        """Of a symbol, from the kernel's first byte."""
+        address = self._table.address(name)
+        return None if address is None else address - (self._text or 0)
 
-def own_symbols(kernel: Kernel, base: int) -> KernelSymbols | None:
-    """The symbols that a kernel carries itself (CONFIG_KALLSYMS), loaded at IPA `base`; None when it has none."""
-    table = kallsyms(kernel.data)
-    return KernelSymbols(table, base, 0) if table is not None else None
+
+def image_symbols(path: str, data: bytes, base: int) -> KernelSymbols | None:
+    """Those of a vmlinux, or else of the image itself, loaded at IPA `base`.  data: the kernel as it is in memory."""
+    try:
+        table = SymbolTable.from_elf(path)
+    except UserError:  # damaged symbols are none: it may have kallsyms
+        table = SymbolTable(())
+    if len(table):
+        return KernelSymbols(table, base)
+    own = kallsyms(data)
+    return None if own is None else KernelSymbols(own, base, 0)
 
 
 def read_symbols(path: str | os.PathLike[str]) -> SymbolTable:

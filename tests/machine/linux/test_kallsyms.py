@@ -8,17 +8,20 @@ import struct
 import pytest
 
 from machine.vmm.linux.cache import cached_kernels
-from machine.vmm.linux.image import Kernel, read_kernel
+from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.kallsyms import kallsyms
-from machine.vmm.linux.symbols import KernelSymbols, own_symbols
+from machine.vmm.linux.symbols import KernelSymbols, image_symbols
 
 SYMBOLS = [(0, "T_text"), (0x100, "tprimary_entry"), (0x104, "t$x"), (0x2000, "Astrange"), (0x2000, "Tnumber_0")]
 SYMBOLS += [(0x3000 + 16 * n, f"tfiller_{n}") for n in range(700)]
 SYMBOLS += [(0x9000, "b" + "long_" * 40), (0xA000, "B_end")]
 
 
-def tables(symbols: list[tuple[int, str]], *, relative: bool, lead: int = 1 << 16, damage: str = "") -> bytes:
-    """`lead` bytes of code, then the tables: count, names, markers, tokens, token index, offsets; 8-byte aligned."""
+def tables(
+    symbols: list[tuple[int, str]], *, relative: bool, lead: int = 1 << 16, damage: str = "", skew: int = 0
+) -> bytes:
+    """`lead` bytes of code, then the tables: count, names, markers, tokens, token index, offsets; 8-byte aligned, the
+    last two `skew` bytes further."""
     tokens = [bytes([byte]) for byte in range(256)]
     # Two characters in one token, for a code that no name has: 0x80 stands for `fi`.
     tokens = [token if 32 < token[0] < 127 else b"" for token in tokens]
@@ -47,11 +50,11 @@ def tables(symbols: list[tuple[int, str]], *, relative: bool, lead: int = 1 << 1
     for token in tokens:
         out += token + b"\0"
     align()
+    out += bytes(skew)
     begins = [sum(len(token) + 1 for token in tokens[:n]) for n in range(256)]
     if damage == "index":
         begins[200] += 1
     out += struct.pack("<256H", *begins)
-    align()
     offsets = [offset for offset, _ in symbols]
     if damage == "order":
         offsets[3:6] = [0x9999, 0x10, 0x9998]
@@ -76,6 +79,14 @@ def test_kallsyms__names_by_offset(relative: bool) -> None:
     assert len(table) == len({offset for offset, name in SYMBOLS if name not in ("t$x", "Astrange")})
 
 
+def test_kallsyms__offsets_from_their_own_place_stand_at_any_multiple_of_4() -> None:
+    """Two symbols at 0, so that the second of the offsets looks like the first of a table 4 bytes on."""
+    table = kallsyms(tables([(0, "T__pi__text"), *SYMBOLS], relative=True, skew=4))
+    assert table is not None
+    assert (table.address("__pi__text"), table.address("_text"), table.address("primary_entry")) == (0, 0, 0x100)
+    assert table.address("_end") == 0xA000
+
+
 @pytest.mark.parametrize("damage", ["markers", "index", "order"])
 def test_kallsyms__tables_that_disagree_are_none(damage: str) -> None:
     assert kallsyms(tables(SYMBOLS, relative=False, damage=damage)) is None
@@ -98,13 +109,13 @@ def test_kallsyms__image_without() -> None:
 def test_own_symbols__by_the_load_address_and_by_the_kernels() -> None:
     """arm64 without KASLR: _text is at 0xffff_8000_8000_0000 (48-bit addresses)."""
     data = tables(SYMBOLS, relative=True)
-    symbols = own_symbols(Kernel("Image", "Image", data, 0, 0xA000, 0, 4096, True), 0x8000_0000)
+    symbols = image_symbols("no such file", data, 0x8000_0000)
     assert symbols is not None
     assert symbols.lookup(0x8000_0104) == "primary_entry+0x4"
     assert symbols.lookup(0xFFFF_8000_8000_0104) == "primary_entry+0x4"
     assert symbols.lookup(0x104) is None
     assert symbols.lookup(0x8000_A000) is None
-    assert own_symbols(Kernel("Image", "Image", b"", 0, 0xA000, 0, 4096, True), 0) is None
+    assert image_symbols("no such file", b"", 0) is None
 
 
 def test_own_symbols__of_every_cached_kernel_end_where_its_header_says() -> None:
@@ -117,6 +128,8 @@ def test_own_symbols__of_every_cached_kernel_end_where_its_header_says() -> None
         table = kallsyms(kernel.data)
         assert table is not None, cached.release
         assert table.address("_end") == kernel.size
+        assert table.address("_text") == table.address("__pi__text") == 0
+        assert (table.address("vectors") or 1) % 0x800 == 0  # VBAR_EL1 has no lower bits
         assert {"start_kernel", "arm64_rsi_init"} <= set(table.names())
         symbols = KernelSymbols(table, 0x8000_0000, 0)
         assert symbols.lookup(0xFFFF_8000_8000_0000 + (table.address("vectors") or 0)) == "vectors"
