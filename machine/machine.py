@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.core import NEVER, Board, Core
 from bridge.cpu import ID_REGISTERS, id_registers
@@ -27,13 +27,13 @@ from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
 from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
-from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
+from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset, Restored
 from machine.gpt import GRANULE, GranuleProtectionTable
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
 from machine.recs import RmmMemory, RootPlatform, let_sve
-from machine.scheduler import run_machine
+from machine.scheduler import Turns, run_machine
 from machine.semihosting import Semihosting
 from machine.unclaimed import Unclaimed
 from rmm.features import Features
@@ -55,6 +55,14 @@ LIVE_SLICE = 100_000
 # Seconds of wall time between looks at signals while every PE waits for input.
 INPUT_WAIT = 0.1
 HAFDBS = {"none": 0, "af": 1, "dirty": 2}
+
+
+class Hosted(Protocol):
+    """A realm that the Python VMM has built."""
+
+    def go_on(self) -> None:
+        """Runs it to its End."""
+        ...
 
 
 class Machine:
@@ -95,6 +103,8 @@ class Machine:
         self.images = images
         self.symbols = Symbols(images, config.load)
         self.resets = 0
+        self.frozen: Callable[[], None] | None = None
+        self.hosted: Hosted | None = None
         self.turn_end = 0
         self.alone = True
         self._cores: list[Core] = []
@@ -114,9 +124,10 @@ class Machine:
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
         memory = RmmMemory(self.board)
+        self.platform = RootPlatform(self)
         self.rmm = Rmm(
             memory,
-            RootPlatform(self),
+            self.platform,
             features=rmm_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
@@ -135,6 +146,7 @@ class Machine:
         self.pes = [Pe(i, mpidr) for i, mpidr in enumerate(config.cpu.affinities)]
         self.pe = self.pes[0]
         self.running: Core | None = None
+        self.turns = Turns()
         self._host = self._firmware if config.boot.host == "firmware" else self._vmm
         if config.boot.host == "firmware":
             self.power_on(self.pe, self.images.entry, 0)
@@ -220,6 +232,11 @@ class Machine:
             ),
         )
 
+    @property
+    def consoles(self) -> Mapping[str, Console]:
+        """By label, those that have been asked for."""
+        return self._consoles
+
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
         if label not in self._consoles:
@@ -245,12 +262,22 @@ class Machine:
         self._output(text)
         sys.stdout.flush()
 
-    def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
-        """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
+    def freeze(self, action: Callable[[], None]) -> None:
+        """Has `action` done as soon as the run stands between two instructions, and nothing of it on Python's stack."""
+        assert self.stops is not None
+        self.frozen = action
+        if not self.stops.standing:
+            self.board.stop_next()
+
+    def thaw(self) -> None:
+        """Does it."""
+        action, self.frozen = self.frozen, None
+        if action is not None:
+            action()
+
+    def normal_core(self, pe: Pe) -> Core:
+        """A PE's context in the Normal world, at its reset state."""
         config = self.config
-        if pe.core is not None:
-            self.remove_core(pe.core)
-            pe.core.close()
         core = Core(
             self.board,
             f"normal world, PE {pe.index}",
@@ -264,11 +291,20 @@ class Machine:
             pmu=config.rmm.features.pmu_counters if config.cpu.features.pmu else None,
             pe=pe.index,
         )
-        if self.gic is not None:
-            self.gic.power(pe.index, True)
         self.present_ids(core)
         if config.cpu.features.sve:
             let_sve(core)
+        return core
+
+    def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
+        """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
+        config = self.config
+        if pe.core is not None:
+            self.remove_core(pe.core)
+            pe.core.close()
+        core = self.normal_core(pe)
+        if self.gic is not None:
+            self.gic.power(pe.index, True)
         core.set_x(0, [context_id])
         core.pc = entry
         core.trace(self.tracing)
@@ -418,6 +454,8 @@ class Machine:
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
+                except Restored:
+                    continue
         except End as end:
             return end
         except (KeyboardInterrupt, TimeoutError, UserError):

@@ -120,6 +120,7 @@ class Stops:
         self.history: dict[int, deque[Change]] = {}
         self.measured: list[CallRecord] = []
         self.wait = False  # stop before the first instruction
+        self.standing = False  # within `reached`: nothing else runs
         self._number = 0
         self._reached: list[str] = []
         self._changes: list[tuple[int, Change]] = []
@@ -236,6 +237,8 @@ class Stops:
 
     def reached(self, core: Core) -> None:
         """A core has stopped with DEBUG."""
+        if self.machine.frozen is not None:  # that is what it was stopped for
+            return
         exit_ = core.exit
         reasons = DebugReason(exit_.debug)
         texts: list[str] = []
@@ -267,7 +270,11 @@ class Stops:
         if reasons & DebugReason.STEP:
             texts.append("step")
         self._reached.clear()
-        self.front(Stop("; ".join(texts), core, reasons, watch, int(exit_.far)))
+        self.standing = True
+        try:
+            self.front(Stop("; ".join(texts), core, reasons, watch, int(exit_.far)))
+        finally:
+            self.standing = False
 
     def stage2_fault(self, core: Core) -> None:
         """A realm's access has faulted in stage 2: `ipa:` watches that, too."""

@@ -27,6 +27,7 @@ SOURCES = (
     "time.c",
     "pmu.c",
     "maintenance.c",
+    "snapshot.c",
     "translate.c",
     "translate_s1.c",
     "translate_s2.c",
