@@ -104,6 +104,7 @@ class Machine:
         self.symbols = Symbols(images, config.load)
         self.resets = 0
         self.frozen: Callable[[], None] | None = None
+        self.interrupted = False  # now it does
         self.hosted: Hosted | None = None
         self.turn_end = 0
         self.alone = True
@@ -271,7 +272,7 @@ class Machine:
 
     def thaw(self) -> None:
         """Does it."""
-        action, self.frozen = self.frozen, None
+        action, self.frozen, self.interrupted = self.frozen, None, False
         if action is not None:
             action()
 
@@ -413,10 +414,12 @@ class Machine:
         for core in self._cores:
             core.trace(True)
 
-    def debug_stop(self, core: Core) -> None:
-        """A core has stopped for the debugger, and goes on when this returns."""
+    def debug_stop(self, core: Core) -> bool:
+        """A core has stopped for the debugger, and goes on when this returns False; True interrupts its turn."""
         assert self.stops is not None
         self.stops.reached(core)
+        self.interrupted = self.frozen is not None
+        return self.interrupted
 
     def drain_events(self, core: Core) -> None:
         """Hands what the plugin noted (exceptions, faults, unknown registers) to the trace."""

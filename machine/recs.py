@@ -189,8 +189,7 @@ class RecCore:
                 if reason == Reason.MMIO:
                     machine.mmio(core)
                 elif reason == Reason.DEBUG:
-                    machine.debug_stop(core)
-                    if machine.frozen is not None:
+                    if machine.debug_stop(core):
                         self._midway = self._asserted
                         return None
                 elif reason == Reason.SLICE:

@@ -45,7 +45,7 @@ def run_machine(machine: Machine) -> None:
                 machine.begin_turn(pe)
             turns.midway = False
             _turn(machine, pe)
-            if machine.frozen is not None:
+            if machine.interrupted:
                 turns.midway = True
                 machine.thaw()
             else:
@@ -116,8 +116,7 @@ def _run_normal(machine: Machine, pe: Pe) -> None:
             case Reason.MMIO:
                 machine.mmio(core)
             case Reason.DEBUG:
-                machine.debug_stop(core)
-                if machine.frozen is not None:
+                if machine.debug_stop(core):
                     return
             case Reason.SLICE:
                 return

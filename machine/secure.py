@@ -106,7 +106,7 @@ class SecureService:
                 machine.begin_slice(alone=True)
             turns.midway = False
             self.booting = self._run() is None
-            if machine.frozen is not None:
+            if machine.interrupted:
                 turns.midway = True
                 machine.thaw()
             elif machine.pe.waiting:
@@ -179,8 +179,7 @@ class SecureService:
                     case Reason.MMIO:
                         machine.mmio(core)
                     case Reason.DEBUG:
-                        machine.debug_stop(core)
-                        if machine.frozen is not None:
+                        if machine.debug_stop(core):
                             return None
                     case Reason.SLICE:
                         return None

@@ -37,7 +37,7 @@ def _wired(**classes: str) -> dict[str, frozenset[str]]:
 FIXED: dict[str, frozenset[str]] = _wired(
     machine__machine__Machine=(
         "config _output poll progress last_exits interactive paced _overslept tracing tracer stops hafdbs memory "
-        "board interrupts gic symbols images _cores running _host semihosting monitor gpt frozen pe hosted"
+        "board interrupts gic symbols images _cores running _host semihosting monitor gpt frozen interrupted pe hosted"
     ),
     machine__scheduler__Turns="",
     machine__clock__Alarms="_now",
@@ -95,6 +95,7 @@ MADE: dict[str, frozenset[str]] = _wired(
     rmm__protocols__Stage2="",
     rmm__protocols__Gic="",
     rmm__protocols__Timers="",
+    rmm__features__Features="",
     machine__vmm__guest__LinuxGuest="machine description launch _console",
     machine__vmm__guest__ExitWatch="_sink",
     machine__vmm__guest__VirtioWindow="",

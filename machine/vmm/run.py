@@ -154,7 +154,7 @@ class Runner:
                         continue
                     self._idle_round = vcpu.waiting = False
                 self._turn(vcpu)
-                if machine.frozen is not None:
+                if machine.interrupted:
                     self._midway = True
                     machine.thaw()
                     continue
@@ -215,6 +215,8 @@ class Runner:
             if not result:
                 vcpu.entry = machine.rmm.paused or vcpu.entry
                 machine.rmm.paused = None
+                if machine.interrupted:
+                    return
                 vcpu.waiting, vcpu.wake_at = machine.pe.waiting, machine.pe.wake_at
                 machine.pe.waiting = False
                 return
