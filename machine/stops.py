@@ -117,8 +117,10 @@ class Stops:
         self.machine = machine
         self.front = front
         self.breakpoints: dict[int, Breakpoint] = {}
-        self.history: dict[int, deque[Change]] = {}
-        self.measured: list[CallRecord] = []
+        # What a snapshot's machine had seen, and what comes on top.
+        self.history: dict[int, deque[Change]]
+        self.measured: list[CallRecord]
+        self.history, self.measured = machine.past
         self.wait = False  # stop before the first instruction
         self.standing = False  # within `reached`: nothing else runs
         self._number = 0

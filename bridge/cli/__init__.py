@@ -17,6 +17,9 @@ from types import MappingProxyType, ModuleType
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "run": "run",
+        "resume": "resume",
+        "snapshot": "snapshot",
+        "inspect": "inspect",
         "check": "check",
         "list": "listing",
         "schema": "schema",

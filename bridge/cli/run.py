@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from machine.gdb import GdbFront
     from machine.machine import Machine
     from machine.prompt import Prompt
+    from machine.snapshot.taking import Taking
 
 HELP = "boot a machine: a machine file, a shipped name, an ELF to run as a realm, or Linux as one"
 DEFAULT_MACHINE = "hello-realm"
@@ -48,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="load a file into Normal-world memory: an ELF at its own addresses, anything else at ADDR",
     )
     parser.add_argument("--entry", metavar="ADDR", help="first instruction of the Normal world")
+    add_run_arguments(parser)
+    realm.add_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that `resume` has, too."""
     parser.add_argument(
         "--trace",
         nargs="?",
@@ -71,13 +78,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error"
     )
-    realm.add_arguments(parser)
+    parser.add_argument(
+        "--snapshot-at",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("PLACE", "SNAPSHOT"),
+        help="the first time that the machine gets there (a PLACE as of --break), write it to a file; `resume` goes on",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
+    from machine.machine import Machine
+
+    return run_machine(args, lambda write: Machine(_configure(args), write))
+
+
+def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object]], Machine]) -> int:
+    """Runs what `make` makes to its end, and reports."""
     from bridge.errors import UserError
     from bridge.progress import Progress
-    from machine.machine import Machine
     from machine.trace import Tracer
 
     if args.timeout is not None and not 0 < args.timeout < 1e9:
@@ -87,23 +107,27 @@ def main(args: argparse.Namespace) -> int:
         from bridge.gdb.server import parse_address
 
         address = parse_address(args.gdb)
-    config = _configure(args)
-    progress = Progress(verbose=args.verbose or bool(args.realm_debug))
+    progress = Progress(verbose=args.verbose or bool(getattr(args, "realm_debug", False)))
 
     def write(line: str) -> None:
         progress.clear()
         sys.stdout.write(line)
 
-    machine = Machine(config, write)
+    machine = make(write)
     if args.trace:
         machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], write))
     debugger = None
     try:
         if address is not None or args.breaks or args.stopped:
             debugger = _debugger(machine, args, address, write)
+        taking = _snapshots(machine, args, progress)
         end = _run(machine, args.timeout, progress, debugger)
         if debugger is not None:
             debugger.ended(end)
+        if taking is not None:
+            for path in taking.missed():
+                progress.clear()
+                print(f"ccabridge: the run did not get to where {path} was to be taken", file=sys.stderr)
         _report(machine, end, as_json=args.json)
         if args.verbose:
             for line in machine.unclaimed.report(machine.symbols):
@@ -179,6 +203,22 @@ def _debugger(
     for text in args.breaks:
         debugger.stops.add(text)
     return debugger
+
+
+def _snapshots(machine: Machine, args: argparse.Namespace, progress: Progress) -> Taking | None:
+    if not args.snapshot_at:
+        return None
+    from machine.snapshot.taking import Taking, silent
+    from machine.stops import Stops
+
+    def say(line: str) -> None:
+        progress.clear()
+        print(f"ccabridge: {line}", file=sys.stderr, flush=True)
+
+    taking = Taking(machine, machine.stops or Stops(machine, silent), say)
+    for place, path in args.snapshot_at:
+        taking.at(place, path)
+    return taking
 
 
 def _run(machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None) -> End:

@@ -242,7 +242,7 @@ class Decoder:
         return value
 
     def _bytearray(self, data: list[Any], before: object) -> object:
-        value = before if type(before) is bytearray else bytearray()
+        value: bytearray = before if type(before) is bytearray else bytearray()
         self._memo.append(value)
         value[:] = data[1]
         return value

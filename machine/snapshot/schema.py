@@ -37,7 +37,8 @@ def _wired(**classes: str) -> dict[str, frozenset[str]]:
 FIXED: dict[str, frozenset[str]] = _wired(
     machine__machine__Machine=(
         "config _output poll progress last_exits interactive paced _overslept tracing tracer stops hafdbs memory "
-        "board interrupts gic symbols images _cores running _host semihosting monitor gpt frozen interrupted pe hosted"
+        "board interrupts gic symbols images _cores running _host semihosting monitor gpt frozen interrupted pe past "
+        "hosted"
     ),
     machine__scheduler__Turns="",
     machine__clock__Alarms="_now",
@@ -189,6 +190,12 @@ VALUES: dict[str, Value] = {
     },
     **{
         name: _tuple(name)
-        for name in ("machine.devices.attach:Placed", "machine.devices.timer_frames:Lines", "machine.vmm.run:PsciRequest")
+        for name in (
+            "machine.devices.attach:Placed",
+            "machine.devices.timer_frames:Lines",
+            "machine.vmm.run:PsciRequest",
+            "machine.stops:Change",
+            "machine.calls:CallRecord",
+        )
     },
 }

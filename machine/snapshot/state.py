@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from machine.machine import Machine
 
 PAGE = 4096
+# of the graph
+PARTS = frozenset(["fixed", "hosted", "owners", "waiters", "pe", "running", "attester", "files", "consoles", "past"])
 
 
 class Pages(NamedTuple):
@@ -36,7 +38,7 @@ class Pages(NamedTuple):
 
 
 class State(NamedTuple):
-    """insns: when it was taken.  board, cores: the plugin's bytes.  graph: the Python objects (machine.snapshot.codec)."""
+    """insns: when it was taken.  board, cores: the plugin's bytes.  graph: objects (machine.snapshot.codec)."""
 
     insns: int
     board: bytes
@@ -52,7 +54,7 @@ def capture(machine: Machine) -> State:
     """The state of a machine that stands (Machine.freeze).  Unsupported where something cannot be kept."""
     refuse(machine)
     cores = [_core_bytes(core) for core in machine.cores]
-    return State(machine.board.insns, _board_bytes(machine), cores, _graph(machine), [*_memory(machine)])
+    return State(machine.board.insns, _board_bytes(machine), cores, _graph(machine, past=True), [*_memory(machine)])
 
 
 def refuse(machine: Machine) -> None:
@@ -102,7 +104,8 @@ def _index(machine: Machine, core: Core | None) -> int | None:
     return next((at for at, one in enumerate(machine.cores) if one is core), None)
 
 
-def _graph(machine: Machine) -> bytes:
+def _graph(machine: Machine, *, past: bool) -> bytes:
+    """past: with what a debugger has seen of it."""
     fixed = walk(machine)
     encoder = Encoder(fixed)
     data = {
@@ -114,7 +117,11 @@ def _graph(machine: Machine) -> bytes:
         "pe": machine.pe.index,
         "running": _index(machine, machine.running),
         "attester": _attester(machine),
+        "files": machine.attached.endpoints.positions,
     }
+    if past:
+        history, measured = machine.past
+        data["past"] = encoder.encode((history, measured))
     return msgspec.msgpack.encode(data)
 
 
@@ -135,7 +142,7 @@ def _memory(machine: Machine) -> Iterator[Pages]:
         count = lib.cca_used_pages(pointer, pages, flags)
         data = bytearray(count * PAGE)
         lib.cca_gather_pages(pointer, pages, flags, ffi.from_buffer(data))
-        yield Pages(region.base, region.size, bytes(used), data)
+        yield Pages(int(region.base), int(region.size), bytes(used), data)
 
 
 def _touched(region: Region) -> bytearray:
@@ -173,7 +180,7 @@ def restore(machine: Machine, state: State) -> None:
         data = msgspec.msgpack.decode(state.graph)
     except (msgspec.DecodeError, ValueError) as error:
         raise Damaged(f"its objects: {error}") from None
-    if not isinstance(data, dict) or set(data) != {"fixed", "hosted", "owners", "waiters", "pe", "running", "attester", "consoles"}:
+    if not isinstance(data, dict) or set(data) != PARTS:
         raise Damaged("its objects are not those of a machine")
     for label in data["consoles"]:
         machine.console(str(label))
@@ -196,8 +203,13 @@ def restore(machine: Machine, state: State) -> None:
         raise Damaged(f"its cores: {error}") from None
     _put_board(machine, state.board)
     machine.hosted = hosted
+    _put_past(machine, decoder.decode(data["past"]))
     if hosted is not None:
         _rewire(machine, decoder)
+    try:
+        machine.attached.endpoints.go_on_at(data["files"])
+    except (TypeError, ValueError):
+        raise Damaged("its consoles are not those of its machine file") from None
     _put_attester(machine, data["attester"])
 
 
@@ -240,6 +252,15 @@ def _put_cores(machine: Machine, decoder: Decoder, data: dict[str, Any], cores: 
     machine.running = None if data["running"] is None else made[data["running"]]
     if machine.secure is not None and machine.secure.core not in made:
         raise Damaged("the Secure world has no core")
+
+
+def _put_past(machine: Machine, past: Any) -> None:
+    if not isinstance(past, tuple) or list(map(type, past)) != [dict, list]:
+        raise Damaged("its history")
+    (history, measured), (seen, entered) = machine.past, past
+    history.clear()
+    history.update(seen)
+    measured[:] = entered
 
 
 def _put_board(machine: Machine, content: bytes) -> None:
@@ -296,9 +317,8 @@ def state_hash(machine: Machine) -> str:
             raise Unsupported(f"{core.name}: its engine has given up, and has no state")
         total.update(ffi.buffer(buffer)[:size])
     total.update(_board_bytes(machine))
-    total.update(_graph(machine))
+    total.update(_graph(machine, past=False))
     for pages in _memory(machine):
         total.update(pages.base.to_bytes(8, "little") + pages.used)
         total.update(pages.data)
     return total.hexdigest()
-

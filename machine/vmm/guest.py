@@ -15,7 +15,6 @@ from bridge.image import read_bytes
 from machine.bus import Bus
 from machine.config.files import locate
 from machine.devices.console import Console
-from machine.devices.device import Device
 from machine.end import GUEST_EXIT, STUCK, End
 from machine.vmm.linux import command_line, layout
 from machine.vmm.linux.dtb import read_tree
