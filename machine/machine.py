@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,11 +41,10 @@ from rmm.idregs import realm_id_registers
 from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
-    from machine.calls import CallRecord
     from machine.config.loader import MachineConfig
     from machine.config.types import Nvm
     from machine.secure import SecureService
-    from machine.stops import Change, Stops
+    from machine.stops import Stops
     from machine.trace import Tracer
     from rmm.protocols import Attester, RecInit
 
@@ -108,8 +106,8 @@ class Machine:
         self.frozen: Callable[[], None] | None = None
         self.interrupted = False  # now it does
         self.hosted: Hosted | None = None
-        # Of a machine that comes out of a snapshot: what its `Stops` knew (machine.stops).
-        self.past: tuple[dict[int, deque[Change]], list[CallRecord]] = ({}, [])
+        # Of a machine that comes out of a snapshot: what its `Stops` knew (machine.snapshot.past).
+        self.past = b""
         self.turn_end = 0
         self.alone = True
         self._cores: list[Core] = []

@@ -118,9 +118,12 @@ class Stops:
         self.front = front
         self.breakpoints: dict[int, Breakpoint] = {}
         # What a snapshot's machine had seen, and what comes on top.
-        self.history: dict[int, deque[Change]]
-        self.measured: list[CallRecord]
-        self.history, self.measured = machine.past
+        self.history: dict[int, deque[Change]] = {}
+        self.measured: list[CallRecord] = []
+        if machine.past:
+            from machine.snapshot.past import unpack
+
+            self.history, self.measured = unpack(machine.past)
         self.wait = False  # stop before the first instruction
         self.standing = False  # within `reached`: nothing else runs
         self._number = 0

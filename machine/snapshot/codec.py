@@ -301,7 +301,7 @@ class Decoder:
         if data[1] not in MADE or not isinstance(data[2], dict):
             raise Damaged(f"objects of {data[1]!r} are not made")
         klass = class_of(data[1])
-        value = object.__new__(klass)
+        value: Any = object.__new__(klass)
         self._memo.append(value)
         self.made.append(value)
         left_out = wired(klass, MADE)

@@ -73,6 +73,7 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
     board: Chunk
     cores: list[Chunk]
     graph: Chunk
+    past: Chunk
     memory: list[Bank]
 
 
@@ -125,7 +126,8 @@ class Reader:
         self._check_inputs()
         machine = Machine(self.config(overrides), write)
         try:
-            restore(machine, self.state())
+            state, machine.past = self.state()
+            restore(machine, state)
         except Damaged as error:
             machine.close()
             raise UserError(f"{self.path}: damaged: {error}") from None
@@ -139,13 +141,15 @@ class Reader:
             if _digest(path) != digest:
                 raise UserError(f"{self.path}: {path} is not what it was when the snapshot was taken")
 
-    def state(self) -> State:
+    def state(self) -> tuple[State, bytes]:
+        """And what its machine's stops knew (machine.snapshot.past)."""
         header = self.header
         largest = max((bank.size for bank in header.memory), default=0)
         bounds = [
             (header.board, 1 << 20),
             *((core, header.core_size) for core in header.cores),
             (header.graph, MAX_GRAPH),
+            (header.past, MAX_GRAPH),
         ]
         for bank in header.memory:
             bounds += [(bank.used, bank.size // PAGE), *((chunk, CHUNK) for chunk in bank.pages)]
@@ -153,12 +157,12 @@ class Reader:
                 raise Damaged("it has more memory than its machine")
         parts = iter(self._inflate(bounds))
         board, cores = next(parts), [next(parts) for _ in header.cores]
-        graph = next(parts)
+        graph, past = next(parts), next(parts)
         memory = []
         for bank in header.memory:
             used = next(parts)
             memory.append(Pages(bank.base, bank.size, used, b"".join(next(parts) for _ in bank.pages)))
-        return State(header.insns, board, cores, graph, memory)
+        return State(header.insns, board, cores, graph, memory), past
 
     def _inflate(self, chunks: Sequence[tuple[Chunk, int]]) -> Iterable[bytes]:
         at, jobs = self._at, []
@@ -251,6 +255,14 @@ def save(machine: Machine, path: str) -> int:
     return sum(map(len, parts)) + _DIGEST
 
 
+def _past(machine: Machine) -> bytes:
+    if machine.stops is None:
+        return machine.past
+    from machine.snapshot.past import pack
+
+    return pack(machine.stops.history, machine.stops.measured)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -259,7 +271,7 @@ def _umask() -> int:
 
 def _parts(machine: Machine, state: State) -> Iterator[bytes]:
     """The file from its start on, but for the digest."""
-    pieces: list[bytes | memoryview] = [state.board, *state.cores, state.graph]
+    pieces: list[bytes | memoryview] = [state.board, *state.cores, state.graph, _past(machine)]
     for pages in state.memory:
         view = memoryview(pages.data)
         pieces += [pages.used, *(view[at : at + CHUNK] for at in range(0, len(view), CHUNK))]
@@ -280,6 +292,7 @@ def _parts(machine: Machine, state: State) -> Iterator[bytes]:
             board=next(chunks),
             cores=[next(chunks) for _ in state.cores],
             graph=next(chunks),
+            past=next(chunks),
             memory=[
                 Bank(
                     pages.base,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 # of the graph
-PARTS = frozenset(["fixed", "hosted", "owners", "waiters", "pe", "running", "attester", "files", "consoles", "past"])
+PARTS = frozenset(["fixed", "hosted", "owners", "waiters", "pe", "running", "attester", "files", "consoles"])
 
 
 class Pages(NamedTuple):
@@ -54,7 +54,7 @@ def capture(machine: Machine) -> State:
     """The state of a machine that stands (Machine.freeze).  Unsupported where something cannot be kept."""
     refuse(machine)
     cores = [_core_bytes(core) for core in machine.cores]
-    return State(machine.board.insns, _board_bytes(machine), cores, _graph(machine, past=True), [*_memory(machine)])
+    return State(machine.board.insns, _board_bytes(machine), cores, _graph(machine), [*_memory(machine)])
 
 
 def refuse(machine: Machine) -> None:
@@ -104,8 +104,7 @@ def _index(machine: Machine, core: Core | None) -> int | None:
     return next((at for at, one in enumerate(machine.cores) if one is core), None)
 
 
-def _graph(machine: Machine, *, past: bool) -> bytes:
-    """past: with what a debugger has seen of it."""
+def _graph(machine: Machine) -> bytes:
     fixed = walk(machine)
     encoder = Encoder(fixed)
     data = {
@@ -119,9 +118,6 @@ def _graph(machine: Machine, *, past: bool) -> bytes:
         "attester": _attester(machine),
         "files": machine.attached.endpoints.positions,
     }
-    if past:
-        history, measured = machine.past
-        data["past"] = encoder.encode((history, measured))
     return msgspec.msgpack.encode(data)
 
 
@@ -203,7 +199,6 @@ def restore(machine: Machine, state: State) -> None:
         raise Damaged(f"its cores: {error}") from None
     _put_board(machine, state.board)
     machine.hosted = hosted
-    _put_past(machine, decoder.decode(data["past"]))
     if hosted is not None:
         _rewire(machine, decoder)
     try:
@@ -252,15 +247,6 @@ def _put_cores(machine: Machine, decoder: Decoder, data: dict[str, Any], cores: 
     machine.running = None if data["running"] is None else made[data["running"]]
     if machine.secure is not None and machine.secure.core not in made:
         raise Damaged("the Secure world has no core")
-
-
-def _put_past(machine: Machine, past: Any) -> None:
-    if not isinstance(past, tuple) or list(map(type, past)) != [dict, list]:
-        raise Damaged("its history")
-    (history, measured), (seen, entered) = machine.past, past
-    history.clear()
-    history.update(seen)
-    measured[:] = entered
 
 
 def _put_board(machine: Machine, content: bytes) -> None:
@@ -317,7 +303,7 @@ def state_hash(machine: Machine) -> str:
             raise Unsupported(f"{core.name}: its engine has given up, and has no state")
         total.update(ffi.buffer(buffer)[:size])
     total.update(_board_bytes(machine))
-    total.update(_graph(machine, past=False))
+    total.update(_graph(machine))
     for pages in _memory(machine):
         total.update(pages.base.to_bytes(8, "little") + pages.used)
         total.update(pages.data)
