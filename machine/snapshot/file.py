@@ -217,6 +217,7 @@ def _inputs(config: MachineConfig) -> dict[str, str]:
 def _config(config: MachineConfig) -> tuple[str, list[str]]:
     """The machine file as text, and the keys left out of it."""
     from machine.config.dump import resolved
+    from machine.config.files import is_path
     from machine.config.vmm_files import vmm_paths, with_paths
 
     replace = msgspec.structs.replace
@@ -228,7 +229,7 @@ def _config(config: MachineConfig) -> tuple[str, list[str]]:
             platform = replace(platform, **{key: os.path.abspath(getattr(platform, key))})
     vmm = config.vmm
     if vmm is not None:
-        vmm = with_paths(vmm, {key: os.path.abspath(path) for key, path in vmm_paths(vmm)})
+        vmm = with_paths(vmm, {key: os.path.abspath(path) if is_path(path) else path for key, path in vmm_paths(vmm)})
     return resolved(replace(config, platform=platform, vmm=vmm)), withheld
 
 
