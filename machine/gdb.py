@@ -15,6 +15,7 @@ from machine.end import GUEST_EXIT, End
 from machine.inspect import COMMANDS, inspect
 from machine.inspect.code import EL1, EL1_REST, EL2, EL2_REST, read_virtual
 from machine.inspect.contexts import Context, context_of, contexts, register
+from machine.rewind import BEGIN, Rewind
 from machine.stops import WORLDS, Breakpoint, Stop, Stops
 
 if TYPE_CHECKING:
@@ -210,11 +211,13 @@ class GdbFront:
         self.stops = self.target.stops = Stops(machine, self.front)
         self._machine = machine
         self._wait = wait
+        self.rewind = Rewind(machine, self.stops)
         host, port = self.server.address
         say(f"ccabridge: waiting for GDB: target remote {host}:{port}" if wait else f"ccabridge: GDB: {host}:{port}")
 
     def poll(self) -> None:
         """Between turns."""
+        self.rewind.poll()
         if self._wait:
             self._wait = False
             self.server.accept(None)
@@ -226,8 +229,13 @@ class GdbFront:
 
     def front(self, stop: Stop) -> None:
         self.target.stopped = context_of(self._machine, stop.core)
+        text = "" if self.target.knows(stop) else stop.text
         try:
-            self.server.serve(self._reply(stop), "" if self.target.knows(stop) else stop.text)
+            while back := self.server.serve(self._reply(stop), text):
+                text = self.rewind.possible
+                if not text:
+                    (self.rewind.step if back == "s" else self.rewind.back)()
+                    return
         except Killed:
             raise End(GUEST_EXIT, "killed by GDB", code=0, core=stop.core) from None
         finally:
@@ -241,6 +249,8 @@ class GdbFront:
                 (stop.watch.read, stop.watch.write), b"awatch"
             )
             what = b"%s:%x;" % (name, stop.address)
+        elif stop.text == BEGIN:
+            what = b"replaylog:begin;"
         elif stop.reasons & DebugReason.BREAK:
             what = b"swbreak:;"
         return b"T%02xthread:%x;%s" % (2 if interrupted else 5, self.target.current(), what)

@@ -75,7 +75,9 @@ class Machine:
         refuse_unsupported(config)
         images = read_images(config)
         self.config = config
-        self._output = output
+        self._out = output
+        # Instructions that have run before, and are run again, print nothing (machine.rewind).
+        self.quiet_until = 0
         self._consoles: dict[str, Console] = {}
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
         self.poll: Callable[[], None] = _nothing
@@ -245,6 +247,10 @@ class Machine:
         if label not in self._consoles:
             self._consoles[label] = Console(label, self._output)
         return self._consoles[label]
+
+    def _output(self, text: str) -> None:
+        if self.board.insns >= self.quiet_until:
+            self._out(text)
 
     def terminal(self, label: str) -> Console:
         """The console of a label, with standard input: raw when both are a terminal, else a line at a time.

@@ -127,6 +127,7 @@ class Stops:
         self.wait = False  # stop before the first instruction
         self.standing = False  # within `reached`: nothing else runs
         self._number = 0
+        self._until = NEVER
         self._reached: list[str] = []
         self._changes: list[tuple[int, Change]] = []
         self._points: dict[str | None, set[int]] = {}
@@ -208,9 +209,28 @@ class Stops:
             )
         stop.kind, stop.world, stop.addresses = "address", found[0][0], [address for _, address in found]
 
+    def count_to(self, insns: int | None) -> None:
+        """Stops at this instruction count, too, without a text; at once where it is passed already."""
+        self._until = NEVER if insns is None else insns
+        if self._until <= self.machine.board.insns:
+            self.machine.board.stop_next()
+        self._next_count([])
+
+    def rewound(self, insns: int) -> None:
+        """The machine is at an earlier instruction again: what came after that has not happened yet."""
+        for pa in list(self.history):
+            kept = [change for change in self.history[pa] if change.insns <= insns]
+            self.history[pa] = deque(kept, maxlen=HISTORY)
+        self.measured[:] = [record for record in self.measured if record.insns <= insns]
+        self._changes.clear()
+        self._reached.clear()
+        for stop in self.breakpoints.values():
+            if stop.kind == "insn" and stop.first >= insns:
+                stop.hits = 0
+
     def _next_count(self, more: list[int]) -> None:
         now = self.machine.board.insns
-        counts = [stop.first for stop in self.breakpoints.values() if stop.kind == "insn"] + more
+        counts = [stop.first for stop in self.breakpoints.values() if stop.kind == "insn"] + more + [self._until]
         self.machine.board.stop_at(min((count for count in counts if count > now), default=NEVER))
 
     # What happens

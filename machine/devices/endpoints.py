@@ -97,6 +97,12 @@ class OutputFile(_Still):
         os.ftruncate(file.fileno(), self.written)
         file.seek(self.written)
 
+    def go_back_to(self, written: int) -> None:
+        """What comes after that is written again."""
+        self.written = written
+        if self._file is not None:
+            self._file.seek(written)
+
     def write(self, data: bytes) -> None:
         if self._file is None:
             return
@@ -390,10 +396,10 @@ class Endpoints:
         return [end.written if isinstance(end, OutputFile) else int(isinstance(end, InputFile)) for end in self._all]
 
     def go_on_at(self, positions: Sequence[int]) -> None:
-        """Before `start`: files go on where those of a snapshot's machine were.  ValueError for other files."""
+        """Files go on where those of a snapshot's machine were.  ValueError for other files."""
         for end, position in zip(self._all, positions, strict=True):
             if isinstance(end, OutputFile):
-                end.written = position
+                end.go_back_to(position)
             elif isinstance(end, InputFile):
                 end.fed = True
 
