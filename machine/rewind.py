@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.core import NEVER
 from bridge.exits import DebugReason
 from machine.end import Restored
 from machine.snapshot.schema import Unsupported
@@ -220,8 +221,10 @@ class _Continue:
 
     @property
     def target(self) -> int:
-        """The instruction count to stop at next."""
-        return self._rewind.checkpoint(self._from).insns if self._at_begin else self._until
+        """The instruction count to stop at next.  The place itself stops by what it is: a count would come before."""
+        if self._at_begin:
+            return self._rewind.checkpoint(self._from).insns
+        return NEVER if self._final else self._until
 
     def passed(self) -> State | None:
         """Everything up to `until` has been seen: where to go on; None at the place itself."""

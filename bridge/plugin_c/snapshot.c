@@ -55,8 +55,8 @@ static const struct field unseen_fields[] = {
     PART(cca_core, tlb_pages),      PART(cca_core, code_pages),    PART(cca_core, large),
     FLAG(cca_core, flush_pending),  FLAG(cca_core, drop_all_pending), PART(cca_core, drop_pages),
     PART(cca_core, drop_lines),     PART(cca_core, ndrop),         PART(cca_core, debug.resume),
-    PART(cca_core, debug.end),      FLAG(cca_core, debug.held),    PART(cca_core, debug.pass_pc),
-    PART(cca_core, debug.pass_insns), PART(cca_core, fetch_va),    PART(cca_core, fetch_pa),
+    PART(cca_core, debug.end),      FLAG(cca_core, debug.held),    PART(cca_core, fetch_va),
+    PART(cca_core, fetch_pa),
     PART(cca_core, fetch_el),
 };
 
