@@ -13,6 +13,7 @@ from machine.end import GUEST_EXIT, End
 from machine.inspect import COMMANDS, inspect
 from machine.inspect.code import code as code_lines
 from machine.inspect.contexts import Context, context_of, select
+from machine.rewind import Rewind
 from machine.stops import Stop, Stops
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 CONTROL = {
     "c": "go on",
     "s [COUNT]": "so many instructions of what has stopped",
+    "rs": "one instruction back",
+    "rc": "back to the stop before this one",
     "break PLACE": "another place to stop at, as with --break; alone: the list",
     "delete NUMBER": "one less",
     "save FILE": "write a snapshot: save x.snap, or save('x.snap')",
@@ -46,6 +49,7 @@ class Prompt(code.InteractiveConsole):
         self._introduced = False
         self._steps = 0
         self._over = False
+        self.rewind: Rewind | None = None
 
     def write(self, data: str) -> None:
         self._out(data)
@@ -55,7 +59,13 @@ class Prompt(code.InteractiveConsole):
 
     def poll(self) -> None:
         """Between turns."""
+        if self.rewind is not None:
+            self.rewind.poll()
         self.stops.poll()
+
+    def go_back(self) -> None:
+        """Makes `rs` and `rc` possible: from now on the machine is remembered."""
+        self.rewind = Rewind(self.machine, self.stops)
 
     def ended(self, end: End) -> None:
         """The report says it."""
@@ -114,6 +124,8 @@ class Prompt(code.InteractiveConsole):
                 self.write("\n".join(inspect(self.machine, self.context, line)) + "\n")
             elif name in ("c", "continue", "s", "step", "stepi", "q", "quit"):
                 self._control(name[0], args)
+            elif name in ("rs", "rc") and not args:
+                self._back(name)
             elif name == "break":
                 text = line.strip()[len(name) :].strip()
                 shown = [self.stops.add(text)] if text else self.stops.breakpoints.values()
@@ -146,6 +158,13 @@ class Prompt(code.InteractiveConsole):
             self.context.core.step()
         self._over = True
 
+    def _back(self, what: str) -> None:
+        refused = "nothing of this run is remembered" if self.rewind is None else self.rewind.possible
+        if self.rewind is None or refused:
+            raise UserError(f"no way back: {refused}")
+        (self.rewind.step if what == "rs" else self.rewind.back)()
+        self._over = True
+
     def save(self, path: str) -> None:
         """Writes the machine, as it stands, to a snapshot file; the prompt is back when that is done."""
         stop = self._stop
@@ -174,6 +193,7 @@ def terminal_prompt(machine: Machine, write: Callable[[str], object]) -> Prompt:
     talk = sys.stdin.isatty() and sys.stdout.isatty()
     prompt = Prompt(machine, write, talk=talk)
     if talk:
+        prompt.go_back()
         try:
             import readline
             import rlcompleter

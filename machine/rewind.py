@@ -14,11 +14,9 @@ from bridge.exits import DebugReason
 from machine.end import Restored
 from machine.snapshot.schema import Unsupported
 from machine.snapshot.state import State, capture, restore
-from machine.stops import Stop, Stops
+from machine.stops import Breakpoint, Stop, Stops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from machine.machine import Machine
 
 INTERVAL = 20_000_000  # instructions from one snapshot to the next, at first
@@ -77,11 +75,11 @@ class Rewind:
         """Back to the stop before this one."""
         self._begin(_Continue(self, self._machine.board.insns, len(self._kept) - 1))
 
-    def back_from_end(self) -> None:
-        """The same of a machine whose run is over: it is to be run again."""
+    def back_from_end(self, only: Breakpoint) -> None:
+        """To the last time that a run, which is over, came to a place: it is to be run again."""
         machine = self._machine
         machine.quiet_until = max(machine.quiet_until, machine.board.insns + 1)
-        self._goal = _Continue(self, machine.board.insns + 1, len(self._kept) - 1)
+        self._goal = _Continue(self, machine.board.insns + 1, len(self._kept) - 1, f"breakpoint {only.number} (")
         machine.frozen = None
         self._put(self._kept[-1])
 
@@ -207,8 +205,9 @@ def _stepped(stop: Stop) -> Stop:
 class _Continue:
     """To the last stop before `until`: first all of them are counted, from one checkpoint after the other."""
 
-    def __init__(self, rewind: Rewind, until: int, newest: int) -> None:
+    def __init__(self, rewind: Rewind, until: int, newest: int, only: str = "") -> None:
         self._rewind = rewind
+        self._only = only
         self._until = until
         self._from = newest
         self._last: int | None = None
@@ -243,7 +242,7 @@ class _Continue:
         now = self._rewind.now
         if self._at_begin:
             return _begin(stop)
-        real = bool(stop.text)
+        real = bool(stop.text) and self._only in stop.text
         if self._final:
             if real and now >= self._until:
                 return stop
@@ -253,14 +252,3 @@ class _Continue:
         elif self.passed() is not None:
             self.start()
         return None
-
-
-def poll_with(machine: Machine, rewind: Rewind) -> Callable[[], None]:
-    """`machine.poll`, with the checkpoints."""
-    before = machine.poll
-
-    def both() -> None:
-        before()
-        rewind.poll()
-
-    return both

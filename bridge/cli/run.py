@@ -79,6 +79,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error"
     )
     parser.add_argument(
+        "--reverse-to",
+        metavar="PLACE",
+        help="when the run is over, go back to the last time that it came there (a PLACE as of --break), and stop",
+    )
+    parser.add_argument(
         "--snapshot-at",
         nargs=2,
         action="append",
@@ -118,10 +123,14 @@ def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object
         machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], write))
     debugger = None
     try:
-        if address is not None or args.breaks or args.stopped:
+        if args.reverse_to and address is not None:
+            raise UserError("--reverse-to: GDB has commands of its own for that")
+        if address is not None or args.breaks or args.stopped or args.reverse_to:
             debugger = _debugger(machine, args, address, write)
         taking = _snapshots(machine, args, progress)
         end = _run(machine, args.timeout, progress, debugger)
+        if args.reverse_to:
+            end = _reverse(machine, debugger, args.reverse_to, lambda: _run(machine, args.timeout, progress, None))
         if debugger is not None:
             debugger.ended(end)
         if taking is not None:
@@ -199,10 +208,29 @@ def _debugger(
         from machine.prompt import terminal_prompt
 
         debugger = terminal_prompt(machine, write)
+        if args.reverse_to:
+            from machine.stops import parse
+
+            parse(0, args.reverse_to)
+            debugger.go_back()
         debugger.stops.wait = args.stopped
     for text in args.breaks:
         debugger.stops.add(text)
     return debugger
+
+
+def _reverse(machine: Machine, debugger: GdbFront | Prompt | None, place: str, again: Callable[[], End]) -> End:
+    """Runs a machine whose run is over again, to the last time that it came to a place, and from there."""
+    from bridge.errors import UserError
+
+    rewind = None if debugger is None else debugger.rewind
+    if debugger is None or rewind is None or rewind.possible:
+        raise UserError(f"--reverse-to: {rewind.possible if rewind is not None else 'nothing is remembered'}")
+    rewind.back_from_end(debugger.stops.add(place))
+    end = again()
+    while rewind.ended():
+        end = again()
+    return end
 
 
 def _snapshots(machine: Machine, args: argparse.Namespace, progress: Progress) -> Taking | None:

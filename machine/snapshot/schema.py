@@ -36,9 +36,9 @@ def _wired(**classes: str) -> dict[str, frozenset[str]]:
 # In every machine of one configuration; found by the way there.
 FIXED: dict[str, frozenset[str]] = _wired(
     machine__machine__Machine=(
-        "config _out quiet_until poll progress last_exits interactive paced _overslept tracing tracer stops hafdbs memory "
-        "board interrupts gic symbols images _cores running _host semihosting monitor gpt frozen interrupted pe past "
-        "hosted"
+        "config _out quiet_until poll progress last_exits interactive paced _overslept tracing tracer stops hafdbs "
+        "memory board interrupts gic symbols images _cores running _host semihosting monitor gpt frozen interrupted pe "
+        "past hosted"
     ),
     machine__scheduler__Turns="",
     machine__clock__Alarms="_now",
