@@ -198,8 +198,11 @@ def _workers() -> int:
 
 
 def _digest(path: str) -> str:
+    """Of a file by its path, or as `firmware:NAME`."""
+    from machine.config.files import locate
+
     try:
-        with open(path, "rb") as file:
+        with open(locate(path, path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
@@ -207,11 +210,11 @@ def _digest(path: str) -> str:
 
 def _inputs(config: MachineConfig) -> dict[str, str]:
     """Images that a reset loads again, and whose symbols are looked up."""
-    from machine.config.files import is_path, locate
+    from machine.config.files import is_path
 
     files = [load.file for load in config.load.values()] + [realm.image for realm in config.realms]
-    paths = [os.path.abspath(file) if is_path(file) else str(locate(file, "")) for file in files]
-    return {path: _digest(path) for path in sorted(set(paths))}
+    names = {os.path.abspath(file) if is_path(file) else file for file in files}
+    return {name: _digest(name) for name in sorted(names)}
 
 
 def _config(config: MachineConfig) -> tuple[str, list[str]]:
@@ -284,7 +287,7 @@ def _parts(machine: Machine, state: State) -> Iterator[bytes]:
         Header(
             engine=ENGINE,
             core_size=lib.cca_core_state_size(),
-            name=machine.config.source.path,
+            name=os.path.basename(machine.config.source.path),
             insns=state.insns,
             virtual_ns=machine.virtual_ns,
             config=config,

@@ -125,7 +125,8 @@ def test_supported__says_what_is_there_and_no_more(session: Session) -> None:
     assert {b"PacketSize=4000", b"swbreak+", b"vContSupported+", b"qXfer:features:read+"} <= set(features)
     assert {b"ReverseStep+", b"ReverseContinue+"} <= set(features)
     assert not any(b"multiprocess" in one for one in features)
-    assert answer(session, b"bs") == b""
+    assert session.handle(b"bs") == Resume(back="s")
+    assert session.handle(b"bc") == Resume(back="c")
     assert answer(session, b"vMustReplyEmpty") == b""
 
 
