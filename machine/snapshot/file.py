@@ -211,8 +211,12 @@ def _digest(path: str) -> str:
 def _inputs(config: MachineConfig) -> dict[str, str]:
     """Images that a reset loads again, and whose symbols are looked up."""
     from machine.config.files import is_path
+    from machine.config.outputs import LINUX_FILES
 
     files = [load.file for load in config.load.values()] + [realm.image for realm in config.realms]
+    for realm in config.realms:
+        if realm.linux is not None:
+            files += [file for key in LINUX_FILES if (file := getattr(realm.linux, key)) is not None]
     names = {os.path.abspath(file) if is_path(file) else file for file in files}
     return {name: _digest(name) for name in sorted(names)}
 

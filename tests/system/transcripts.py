@@ -17,7 +17,14 @@ from pathlib import Path
 from tests.system.cli import ccabridge
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/payload.md", "docs/trace.md", "docs/secure-world.md", "docs/debugging.md", "docs/snapshots.md")
+PAGES = (
+    "README.md",
+    "docs/payload.md",
+    "docs/trace.md",
+    "docs/secure-world.md",
+    "docs/debugging.md",
+    "docs/snapshots.md",
+)
 MARK = re.compile(r"(<!-- transcript: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
