@@ -109,6 +109,7 @@ docs: setup
 	$(BIN)/python -m rmm.abi.docs docs/abi.md
 	$(BIN)/python -m machine.vmm.linux.docs
 	$(BIN)/python -m machine.ffa.docs
+	$(BIN)/python -m machine.traces.docs
 
 asan: setup
 	@sh tests/sanitize.sh $(CURDIR)/$(BIN)/python

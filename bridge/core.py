@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.memory import PhysicalMemory
 from bridge.pas import PAS
@@ -23,6 +23,15 @@ def sysreg(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
     return op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
 
 
+class Block(NamedTuple):
+    """Code that has run `runs` times: `size` bytes from the VA `pc` on, in the context `id`."""
+
+    id: int
+    pc: int
+    size: int
+    runs: int
+
+
 class Board:
     """What all cores share: RAM, the GPT's registers and virtual time (retired instructions)."""
 
@@ -30,6 +39,7 @@ class Board:
         self.memory = memory
         self.handle: Any = ffi.gc(lib.cca_machine_new(cntfrq, rate), lib.cca_machine_free)
         self._buffers: list[Any] = []
+        self.pps_bits = 0  # width of the protected physical address space; 0 without a GPT
         self._bad = ffi.new("uint64_t *")
         self._buffer = ffi.new("char[]", BUFFER)
         for region in memory:
@@ -40,6 +50,7 @@ class Board:
 
     def set_gpt(self, base: int, *, pps_bits: int, l0_bits: int, pgs_bits: int) -> None:
         """Turns the granule protection check on: GPTBR_EL3 and GPCCR_EL3."""
+        self.pps_bits = pps_bits
         lib.cca_machine_set_gpt(self.handle, base, pps_bits, l0_bits, pgs_bits)
 
     @property
@@ -94,6 +105,18 @@ class Board:
 
     def unwatch(self, number: int) -> None:
         lib.cca_debug_unwatch(self.handle, number)
+
+    def covered(self) -> list[Block]:
+        """The blocks that covered cores have run, by id and address."""
+        count = lib.cca_covered_blocks(self.handle, ffi.NULL, 0)
+        rows = ffi.new("struct cca_covered[]", count)
+        lib.cca_covered_blocks(self.handle, rows, count)
+        return sorted(Block(row.id, row.pc, row.size, row.count) for row in rows)
+
+    @property
+    def uncounted(self) -> int:
+        """Runs of blocks that there was no room for."""
+        return int(lib.cca_coverage_lost(self.handle))
 
     def read_as(self, pas: PAS, pa: int, size: int) -> bytes | None:
         """Memory as a world may read it; None where the granule protection check or the bus refuses."""
@@ -241,6 +264,11 @@ class Core:
         if not lib.cca_translate_va(self.handle, va & NEVER, access, *out):
             return None
         return int(out[0][0]), int(out[1][0])
+
+    def cover(self, number: int) -> None:
+        """From now on counts the blocks that run, under this id."""
+        if lib.cca_cover(self.handle, number) != 0:
+            raise EngineError(f"{self.name}: its blocks cannot be counted")
 
     def set_point(self, va: int, on: bool) -> None:
         """Stops with DEBUG before the instruction at a VA, in whichever address space."""

@@ -114,13 +114,18 @@ def id_registers(
     values["ID_AA64ISAR1_EL1"] = isar1
     values["ID_AA64ISAR2_EL1"] = 0
 
-    values["ID_AA64MMFR0_EL1"] = _set(values["ID_AA64MMFR0_EL1"], 0, PARANGE[pa_bits])
+    large = pa_bits == 52  # FEAT_LPA, FEAT_LPA2, FEAT_LVA
+    mmfr0 = _set(values["ID_AA64MMFR0_EL1"], 0, PARANGE[pa_bits])
+    for low, field in ((20, 2 if large else 1), (24, 0), (28, 1 if large else 0), (32, 0), (36, 0), (40, 0)):
+        mmfr0 = _set(mmfr0, low, field)  # TGran16, 64, 4; stage 2 (TGran*_2) has what stage 1 has
+    values["ID_AA64MMFR0_EL1"] = mmfr0
     mmfr1 = _set(values["ID_AA64MMFR1_EL1"], 0, {"none": 0, "af": 1, "dirty": 2}[features.hafdbs])
     mmfr1 = _set(mmfr1, 8, 1)  # VH
     if not features.pan:
         mmfr1 = _set(mmfr1, 20, 0)
     values["ID_AA64MMFR1_EL1"] = mmfr1
     mmfr2 = _set(values["ID_AA64MMFR2_EL1"], 40, 1)  # FWB: realms depend on it
+    mmfr2 = _set(mmfr2, 16, 1 if large else 0)  # VARange
     values["ID_AA64MMFR2_EL1"] = _set(_set(mmfr2, 48, 0), 24, 0)  # TTL-hinted TLBI as plain; NV
     if not features.sve:
         values["ID_AA64ZFR0_EL1"] = 0

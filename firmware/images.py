@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VMM_PARTS = "behaviour granule hostcall lock realm rtt run status timers"
+VMM_PARTS = "behaviour granule hostcall lock pages realm rtt run status timers"
 VMM = tuple(f"vmm/{name}.c" for name in VMM_PARTS.split())
 
 HOST = ("host/main.c", "vmm/pes.c", "stage1/stage1.c", *VMM)
 
 HOST_LINUX = (
-    *(f"host-linux/{name}.c" for name in ("main", "exits", "pages", "uart", "vgic")),
+    *(f"host-linux/{name}.c" for name in ("main", "exits", "uart", "vgic")),
     "irqs/gic.c",
-    *(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "realm", "rtt", "status")),
+    *(f"vmm/{name}.c" for name in ("behaviour", "granule", "hostcall", "lock", "pages", "realm", "rtt", "status")),
 )
 
 IRQS = (

@@ -73,7 +73,9 @@ class Toolchain:
     def cc(self, arguments: Sequence[str]) -> list[str]:
         """The command line for one call of the driver, which links unless the arguments say otherwise."""
         linking = () if {"-c", "-S", "-E"} & set(arguments) else (*LINK, *self.link)
-        return [*self.command, *self.compile, *COMPILE, *linking, *arguments]
+        debug = any(argument.startswith("-g") for argument in arguments)
+        own = [word for word in self.compile if word != "-g0" or not debug]  # zig's -g does not overrule it
+        return [*self.command, *own, *COMPILE, *linking, *arguments]
 
 
 _GNU = ("-march=armv8.2-a", "-mno-outline-atomics", "-fno-pie", "-fno-tree-loop-distribute-patterns")

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NoReturn
 
 from bridge.errors import ConfigError
 from machine.gpt import GRANULE
+from machine.keys import KEY_SIZE, NotKept, Purpose, check_keys, key_of_config, temporary
 from rmm.abi import el3
 from rmm.abi.values import El3Status
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-
     from machine.config.loader import MachineConfig
-    from machine.config.types import SoftwareComponent
+    from machine.config.types import Platform, SoftwareComponent
     from machine.machine import Machine
     from rmm.abi.call import Call
     from rmm.attestation.attester import RealmAttester
     from rmm.protocols import Memory
 
-KEY_SIZE = 48  # bytes of a P-384 scalar
-DEFAULT_SEED = 1
-_MAX_PEM = 1 << 16
 _CHALLENGES = (32, 48, 64)
 _HASH_OF_SIZE = {32: "sha-256", 48: "sha-384", 64: "sha-512"}
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,83 +32,6 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "monitor": ("machine/monitor.py", "machine/gpt.py", "machine/psci.py", "machine/attestation.py"),
     "rmm": ("rmm/*.py", "rmm/abi/*.py", "rmm/attestation/*.py"),
 }
-
-
-# Keys
-
-
-def derive(purpose: str, seed: int) -> bytes:
-    """A P-384 scalar from a seed, the same in every run."""
-    import hashlib
-
-    from rmm.attestation.cose import P384_ORDER
-
-    digest = hashlib.sha512(f"ccabridge {purpose} key ".encode() + seed.to_bytes(8, "little")).digest()
-    return (int.from_bytes(digest, "big") % (P384_ORDER - 1) + 1).to_bytes(KEY_SIZE, "big")
-
-
-def read_public_key(pem: bytes) -> EllipticCurvePublicKey:
-    """ValueError for what is no P-384 key; of a private key the public half."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    if b"PRIVATE KEY" in pem:
-        pem = (
-            _private_key(pem)
-            .public_key()
-            .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        )
-    try:
-        key = serialization.load_pem_public_key(pem)
-    except ValueError:
-        raise ValueError("not a PEM file with a public key") from None
-    except Exception as error:
-        raise ValueError(f"{error}") from None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
-        raise ValueError("the key is not on P-384")
-    return key
-
-
-def _private_key(pem: bytes) -> Any:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    try:
-        key = serialization.load_pem_private_key(pem, password=None)
-    except TypeError:
-        raise ValueError("the private key is encrypted") from None
-    except ValueError:
-        raise ValueError("not a PEM file with a private key") from None
-    except Exception as error:
-        raise ValueError(f"{error}") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP384R1):
-        raise ValueError("the key is not on P-384")
-    return key
-
-
-def _scalar_of(file: str, where: str) -> bytes:
-    try:
-        with open(file, "rb") as opened:
-            key = _private_key(opened.read(_MAX_PEM))
-    except OSError as error:
-        raise ConfigError(f"{where}: {file}: {error.strerror}") from None
-    except ValueError as error:
-        raise ConfigError(f"{where}: {file}: {error}") from None
-    return int(key.private_numbers().private_value).to_bytes(KEY_SIZE, "big")
-
-
-class PublishedKeys(NamedTuple):
-    """Public halves of the keys of the default seed.  realm: COSE_Key; platform: x and y."""
-
-    realm: bytes
-    platform: tuple[bytes, bytes]
-
-
-def published_keys() -> PublishedKeys:
-    from rmm.attestation.cose import Es384, encode_key
-
-    public = Es384().public
-    return PublishedKeys(encode_key(*public(derive("realm", DEFAULT_SEED))), public(derive("platform", DEFAULT_SEED)))
 
 
 # Identity
@@ -129,30 +48,34 @@ def measure_own(what: str) -> bytes:
     return total.digest()
 
 
-def check_keys(config: MachineConfig) -> None:
-    """ConfigError for key files that cannot be used."""
-    for name in ("platform_key", "realm_key"):
-        file = getattr(config.platform, name)
-        if file is not None:
-            _scalar_of(file, f"{config.source.where('platform', name)}: platform.{name}")
-
-
 class Identity:
-    """What the machine file says of the platform, with the keys.  ConfigError for key files that cannot be used."""
+    """What the machine file says of the platform, with the keys.  UserError for keys that cannot be used.
 
-    def __init__(self, config: MachineConfig) -> None:
+    note: told that a key could not be kept and is this object's alone; where there is none, that is an error too.
+    """
+
+    def __init__(self, config: MachineConfig, note: Callable[[str], object] | None = None) -> None:
+        self._config = config
+        self._note = note
         self._platform = config.platform
-        self._seed = config.cpu.seed if config.platform.seed is None else config.platform.seed
-        self._where = config.source.where
+        self._keys: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
         return "Identity()"
 
-    def _key(self, purpose: str) -> bytes:
-        file = getattr(self._platform, f"{purpose}_key")
-        if file is None:
-            return derive(purpose, self._seed)
-        return _scalar_of(file, f"{self._where('platform', f'{purpose}_key')}: platform.{purpose}_key")
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys stay in their process")
+
+    def _key(self, purpose: Purpose) -> bytes:
+        if purpose not in self._keys:
+            try:
+                self._keys[purpose] = key_of_config(self._config, purpose)
+            except NotKept as error:
+                if self._note is None:
+                    raise
+                self._note(f"{error}: it is this run's only")
+                self._keys[purpose] = temporary(purpose)
+        return self._keys[purpose]
 
     def realm_key(self) -> bytes:
         """The realm attestation key: a scalar of 48 bytes."""
@@ -172,30 +95,51 @@ class Identity:
         """A signed platform token."""
         import hashlib
 
-        from rmm.attestation import claims as c
         from rmm.attestation import cose
-        from rmm.attestation.cbor import encode
 
-        platform, signer = self._platform, cose.Es384()
-        key = self._key("platform")
-        public = b"".join(signer.public(key))
-        implementation = platform.implementation_id
-        instance = platform.instance_id
-        ueid = bytes([c.UEID_RANDOM]) + hashlib.sha256(public).digest()
-        claims: dict[int, object] = {
-            c.PROFILE: platform.profile,
-            c.CHALLENGE: challenge,
-            c.IMPLEMENTATION_ID: _digest("implementation") if implementation is None else bytes.fromhex(implementation),
-            c.INSTANCE_ID: ueid if instance is None else bytes.fromhex(instance),
-            c.CONFIG: bytes.fromhex(platform.config),
-            c.LIFECYCLE: platform.lifecycle,
-            c.PLATFORM_HASH_ALGORITHM: "sha-256",
-            c.COMPONENTS: [_component(one) for one in platform.components] or _own_components(),
-        }
-        if platform.verification_service is not None:
-            claims[c.VERIFICATION_SERVICE] = platform.verification_service
-        payload = encode(claims)
+        signer, key = cose.Es384(), self._key("platform")
+        payload = platform_claims(self._platform, challenge, hashlib.sha256(b"".join(signer.public(key))).digest())
         return cose.assemble(payload, signer.sign(key, cose.sig_structure(cose.PROTECTED, payload)))
+
+
+def platform_claims(platform: Platform, challenge: bytes, key_digest: bytes) -> bytes:
+    """The payload of a platform token.  key_digest: SHA-256 of the platform's public key."""
+    from rmm.attestation import claims as c
+    from rmm.attestation.cbor import encode
+
+    implementation, instance = platform.implementation_id, platform.instance_id
+    ueid = bytes([c.UEID_RANDOM]) + key_digest
+    claims: dict[int, object] = {
+        c.PROFILE: platform.profile,
+        c.CHALLENGE: challenge,
+        c.IMPLEMENTATION_ID: _digest("implementation") if implementation is None else bytes.fromhex(implementation),
+        c.INSTANCE_ID: ueid if instance is None else bytes.fromhex(instance),
+        c.CONFIG: bytes.fromhex(platform.config),
+        c.LIFECYCLE: platform.lifecycle,
+        c.PLATFORM_HASH_ALGORITHM: "sha-256",
+        c.COMPONENTS: [_component(one) for one in platform.components] or _own_components(),
+    }
+    if platform.verification_service is not None:
+        claims[c.VERIFICATION_SERVICE] = platform.verification_service
+    return encode(claims)
+
+
+def check_platform(config: MachineConfig) -> None:
+    """ConfigError for key files that cannot be used, and for a platform that says more than a token can hold."""
+    check_keys(config)
+    if not config.platform.components:
+        return
+    from rmm.attestation import cose
+    from rmm.attestation.attester import MAX_TOKEN
+    from rmm.attestation.token import combine, realm_claims
+
+    key, digest, signature = cose.encode_key(bytes(48), bytes(48)), bytes(64), bytes(cose.SIGNATURE)
+    largest = realm_claims(challenge=digest, rpv=digest, key=key, algorithm=1, rim=digest, rems=[digest] * 4)
+    platform = platform_claims(config.platform, bytes(32), bytes(32))
+    size = len(combine(cose.assemble(platform, signature), cose.assemble(largest, signature)))
+    if size > MAX_TOKEN:
+        where = config.source.where("platform", "components")
+        raise ConfigError(f"{where}: platform.components: the token would have {size} bytes, at most {MAX_TOKEN}")
 
 
 def _digest(what: str) -> bytes:
@@ -290,7 +234,7 @@ class AttestationService:
 
     def _refused(self, decl: Call, checks: Mapping[str, _Check], arguments: tuple[int, ...]) -> int | None:
         for condition in decl.conditions:
-            if checks[condition.name](arguments):
+            if checks[condition.name](arguments) != condition.negated:
                 assert condition.status is not None
                 status = int(condition.status)
                 self._log(decl, arguments, (status & (1 << 64) - 1,), condition.name)
@@ -331,7 +275,8 @@ class LazyAttester:
             def log(decl: Call, arguments: tuple[int, ...], result: tuple[int, ...], condition: str | None) -> None:
                 machine.calls.call(decl, arguments, result, condition, None)
 
-            self.root = AttestationService(Identity(machine.config), self._memory, self._shared_buffer, log)
+            identity = Identity(machine.config, machine.say)
+            self.root = AttestationService(identity, self._memory, self._shared_buffer, log)
             self.made = RealmAttester(self._memory, self.root)
         return self.made
 

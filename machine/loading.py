@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from machine.config.types import Load
 
 
-def place(images: Images, memory: PhysicalMemory) -> None:
-    """Writes every load, and each realm's image where the host will look for it."""
+def place(images: Images, memory: PhysicalMemory, *, stage: bool) -> None:
+    """Writes every load and, with `stage`, each realm's image where the host firmware will look for it."""
     for image in images.loads.values():
         for segment in image.segments:
             memory.write(segment.address, bytes(segment.data))
-    for realm in images.realms:
+    for realm in images.realms if stage else ():
         memory.write(realm.stage, realm.content())
         for piece in realm.pieces:
             memory.write(piece.stage, piece.data)

@@ -8,20 +8,21 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from bridge.core import NEVER, Board, Core
+from bridge.core import NEVER, Board, Core, sysreg
 from bridge.cpu import ID_REGISTERS, id_registers
-from bridge.errors import UserError
+from bridge.errors import ConfigError, UserError
 from bridge.gic import FRAME, Gic
 from bridge.memory import PhysicalMemory, Region
 from bridge.pas import PAS
 from bridge.plugin import lib
-from machine.attestation import LazyAttester, check_keys
+from machine.attestation import LazyAttester, check_platform
 from machine.bus import Bus
 from machine.calls import CallLog
 from machine.clock import Alarms
 from machine.config.images import read_images
+from machine.config.scalars import size_text
 from machine.config.supported import refuse_unsupported
-from machine.config.types import Gicv3
+from machine.config.types import Gicv3, Nvm
 from machine.config.validate import gpt_ranges
 from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
@@ -42,10 +43,10 @@ from rmm.rmm import Rmm
 
 if TYPE_CHECKING:
     from machine.config.loader import MachineConfig
-    from machine.config.types import Nvm
     from machine.secure import SecureService
     from machine.stops import Stops
     from machine.trace import Tracer
+    from machine.traces.coverage import Coverage
     from rmm.protocols import Attester, RecInit
 
 # How far a context runs before Python looks at signals and wall time; no guest can see it.
@@ -54,6 +55,8 @@ SLICE = 20_000_000
 LIVE_SLICE = 100_000
 # Seconds of wall time between looks at signals while every PE waits for input.
 INPUT_WAIT = 0.1
+SCTLR_EL2 = sysreg(3, 4, 1, 0, 0)
+SCTLR_EL2_RES1 = 0x30C5_0830  # as EL3 firmware hands over
 HAFDBS = {"none": 0, "af": 1, "dirty": 2}
 
 
@@ -69,15 +72,17 @@ class Machine:
     """One machine.  Nothing outside the process is touched until `run`, and `run` can be called once.
 
     output: gets every line of standard output (consoles, trace), newline included.
+    scripted: whoever made it plays the host: nothing is started in the Normal world, and standard input is not read.
     """
 
-    def __init__(self, config: MachineConfig, output: Callable[[str], object]) -> None:
-        refuse_unsupported(config)
+    def __init__(self, config: MachineConfig, output: Callable[[str], object], *, scripted: bool = False) -> None:
+        refuse_unsupported(config, scripted=scripted)
         images = read_images(config)
         self.config = config
         self._out = output
         # Instructions that have run before, and are run again, print nothing (machine.rewind).
         self.quiet_until = 0
+        self.scripted = scripted
         self._consoles: dict[str, Console] = {}
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
         self.poll: Callable[[], None] = _nothing
@@ -85,6 +90,10 @@ class Machine:
         self.progress: Callable[[str, int, int], None] = _no_progress
         # The Python VMM's last REC exits, as the report of a stop shows them.
         self.last_exits: Callable[[], Iterable[str]] = tuple
+        # Told of what a console has got: its text when a line is complete, None for a part of one.
+        self.heard: Callable[[Console, str | None], None] = _unheard
+        # Whether a guest may have the process's standard input.
+        self.stdin = True
         # Standard input and output are one guest's.
         self.interactive = False
         # While somebody may type, idle time passes as slowly as outside.
@@ -93,12 +102,13 @@ class Machine:
         self.tracing = False
         self.tracer: Tracer | None = None
         self.stops: Stops | None = None
+        self.coverage: Coverage | None = None
         self.hafdbs = HAFDBS[config.cpu.features.hafdbs]
 
         self.memory = PhysicalMemory(_regions(config))
         self.board = Board(self.memory, cntfrq=config.clock.cntfrq, rate=config.clock.rate)
         self.board.set_limit(self._limit())
-        check_keys(config)
+        check_platform(config)
         self.interrupts, self.gic = self._make_gic()
         self.calls = CallLog(self.board)
         self.semihosting = Semihosting(self)
@@ -143,7 +153,7 @@ class Machine:
         self.monitor = Monitor(self)
         if self.gic is not None:
             self.gic.handoff()
-        place(self.images, self.memory)
+        place(self.images, self.memory, stage=config.boot.host == "firmware")
         if config.boot.info is not None:
             from machine.payload_abi import host_info
 
@@ -153,7 +163,7 @@ class Machine:
         self.running: Core | None = None
         self.turns = Turns()
         self._host = self._firmware if config.boot.host == "firmware" else self._vmm
-        if config.boot.host == "firmware":
+        if config.boot.host == "firmware" and not self.scripted:
             self.power_on(self.pe, self.images.entry, 0)
             for number, value in registers(config).items():
                 self.pe.normal.set_x(number, [value])
@@ -242,15 +252,24 @@ class Machine:
         """By label, those that have been asked for."""
         return self._consoles
 
+    def say(self, text: str) -> None:
+        """A line of the emulator's own among the output."""
+        self._output(f"ccabridge: {text}\n")
+
     def console(self, label: str) -> Console:
         """The console of a label, shared by all that print under it."""
         if label not in self._consoles:
-            self._consoles[label] = Console(label, self._output)
+            self._consoles[label] = Console(label, self._output, heard=self._printed)
         return self._consoles[label]
 
     def _output(self, text: str) -> None:
         if self.board.insns >= self.quiet_until:
             self._out(text)
+
+    def _printed(self, console: Console, line: str | None) -> None:
+        if line is not None:
+            self.calls.event("console", line, 1 if console.label.startswith("realm") else 0, label=console.label)
+        self.heard(console, line)
 
     def terminal(self, label: str) -> Console:
         """The console of a label, with standard input: raw when both are a terminal, else a line at a time.
@@ -258,6 +277,8 @@ class Machine:
         While the machine runs only: `attached.stop` gives the terminal back.
         """
         console = self.console(label)
+        if not self.stdin:
+            return console
         if os.isatty(0) and os.isatty(1):
             self.interactive = True
             console = self._consoles[label] = Console(label, self._flushed, raw=True)
@@ -301,6 +322,8 @@ class Machine:
             pe=pe.index,
         )
         self.present_ids(core)
+        if config.boot.el == 2:
+            core.set_sysreg(SCTLR_EL2, SCTLR_EL2_RES1)
         if config.cpu.features.sve:
             let_sve(core)
         return core
@@ -408,6 +431,8 @@ class Machine:
 
     def add_core(self, core: Core) -> None:
         self._cores.append(core)
+        if self.coverage is not None:
+            self.coverage.attach(core)
         if self.stops is not None:
             self.stops.attach(core)
 
@@ -417,10 +442,11 @@ class Machine:
     def trace_with(self, tracer: Tracer) -> None:
         """Every event goes to `tracer` from now on."""
         self.tracer = tracer
-        self.tracing = True
-        self.calls.listener = tracer
+        self.tracing = tracer.cores
+        self.calls.trace = tracer
+        self.calls.moves = tracer.moves
         for core in self._cores:
-            core.trace(True)
+            core.trace(self.tracing)
 
     def debug_stop(self, core: Core) -> bool:
         """A core has stopped for the debugger, and goes on when this returns False; True interrupts its turn."""
@@ -430,38 +456,64 @@ class Machine:
         return self.interrupted
 
     def drain_events(self, core: Core) -> None:
-        """Hands what the plugin noted (exceptions, faults, unknown registers) to the trace."""
+        """Hands what the plugin noted (exceptions, faults, unknown registers), and the exit, to the trace."""
         if self.tracer is not None:
-            for event in core.events():
-                self.tracer.plugin_event(core, event)
+            self.tracer.exited(core)
 
     def mmio(self, core: Core) -> None:
         """Answers the device access a core has stopped at; an external abort where no device is."""
         exit_ = core.exit
         hit = self.bus.find(exit_.pa)
         if hit is None:
-            first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
-            if first and self.tracing:
-                self.calls.event("unclaimed", self.unclaimed.touches[-1].describe(self.symbols))
-            lib.cca_external_abort(core.handle)
+            self._nothing_there(core)
             return
         device, offset = hit
         if exit_.is_write:
+            if self.tracing:
+                self._trace_access("mmio", core, exit_.value)
             device.write(offset, exit_.size, exit_.value)
             self.bound_turn()
             lib.cca_mmio_done(core.handle, 0)
         else:
-            lib.cca_mmio_done(core.handle, device.read(offset, exit_.size))
+            value = device.read(offset, exit_.size)
+            if self.tracing:
+                self._trace_access("mmio", core, value)
+            lib.cca_mmio_done(core.handle, value)
 
-    def run(self) -> End:
-        """Runs to the end and says which it was."""
+    def _trace_access(self, name: str, core: Core, value: int | None, text: str | None = None) -> None:
+        if self.tracer is not None:
+            exit_ = core.exit
+            self.tracer.access(name, core, exit_.pa, exit_.size, bool(exit_.is_write), value, text)
+
+    def mmio_form(self, core: Core) -> bool:
+        """A device access by an instruction that devices do not take; False where there is a device.
+
+        Where there is none, it is an external abort as any other's.
+        """
+        from machine.config.windows import windows
+
+        exit_ = core.exit
+        if any(w.base <= exit_.pa < w.base + w.size for w in windows(self.config)):
+            return False
+        self._nothing_there(core)
+        return True
+
+    def _nothing_there(self, core: Core) -> None:
+        exit_ = core.exit
+        first = self.unclaimed.note(exit_.pa, exit_.size, bool(exit_.is_write), core.pc, core)
+        if first and self.tracing:
+            self._trace_access("unclaimed", core, None, self.unclaimed.touches[-1].describe(self.symbols))
+        lib.cca_external_abort(core.handle)
+
+    def run(self, host: Callable[[], None] | None = None) -> End:
+        """Runs to the end and says which it was.  host: what plays the Normal world, if not what the file says."""
         self.attached.start()
         try:
             while True:
                 try:
                     if self.secure is not None:
                         self.secure.boot()
-                    self._host()
+                    (host or self._host)()
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
@@ -536,6 +588,10 @@ def _no_progress(_what: str, _done: int, _of: int) -> None:
     """Nobody watches."""
 
 
+def _unheard(_console: Console, _line: str | None) -> None:
+    """Nobody listens."""
+
+
 def _nothing() -> None:
     """What happens between slices unless someone wants to know."""
 
@@ -589,14 +645,22 @@ def rmm_features(config: MachineConfig) -> Features:
 
 def _regions(config: MachineConfig) -> list[Region]:
     regions = [
-        Region(name, r.base, r.size, PAS.from_text(r.pas), fill=r.fill, retain=r.retain)
+        _region(config, ("memory", name), name, r.base, r.size, r.pas, r.fill, r.retain)
         for name, r in config.memory.items()
     ]
     for name, device in config.devices.items():
-        if device.__struct_config__.tag == "nvm":
-            regions.append(_nvm(name, device))  # type: ignore[arg-type]
+        if isinstance(device, Nvm):
+            d = device
+            regions.append(_region(config, ("devices", name), name, d.base, d.size, d.pas, d.fill, d.retain))
     return regions
 
 
-def _nvm(name: str, device: Nvm) -> Region:
-    return Region(name, device.base, device.size, PAS.from_text(device.pas), fill=device.fill, retain=device.retain)
+def _region(
+    config: MachineConfig, key: tuple[str, str], name: str, base: int, size: int, pas: str, fill: int, retain: bool
+) -> Region:
+    """ConfigError where this computer does not give that much."""
+    try:
+        return Region(name, base, size, PAS.from_text(pas), fill=fill, retain=retain)
+    except (OSError, OverflowError, MemoryError) as error:
+        where, why = config.source.where(*key, "size"), getattr(error, "strerror", None) or "not enough memory"
+        raise ConfigError(f"{where}: {'.'.join(key)}.size: {size_text(size)} of memory: {why} here") from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bridge.errors import UserError
 from machine.payload_abi import UART_IPA
 from rmm.abi.bits import REALM_FLAGS, REC_CREATE_FLAGS
 from rmm.abi.structs import REALM_PARAMS, REC_PARAMS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 GRANULE = 4096
 HASHES = ("sha256", "sha512")
+BUILDS_OTHERWISE = "firmware:conformance"  # a host that makes realms of its own
 _PAGE_LEVEL = 3
 
 
@@ -79,14 +81,15 @@ class _Chain:
 
     def ripas(self, base: int, top: int) -> None:
         """INIT_RIPAS until `top`, with the tables that it finds missing made one by one."""
-        for at, end in ripas_entries(base, top, self._start_level, self._tables):
+        # Plain integers: the machine file's scalars are subclasses, which JSON does not take.
+        for at, end in ripas_entries(int(base), top, self._start_level, self._tables):
             self.rim = rim_after_ripas(self.hash, self.rim, at, end)
             self.steps.append(Step("RMI_RTT_INIT_RIPAS", self.rim.hex(), base=at, top=end))
 
     def data(self, what: str, base: int, content: bytes, *, is_measured: bool = True) -> None:
         """Whole pages from `base`, the last one padded with zeros; with the tables that they need."""
         flags = DataMeasure.MEASURE_CONTENT if is_measured else DataMeasure.NO_MEASURE_CONTENT
-        view = memoryview(content)
+        view, base = memoryview(content), int(base)
         for offset in range(0, len(content), GRANULE):
             page, ipa = bytes(view[offset : offset + GRANULE]).ljust(GRANULE, b"\0"), base + offset
             self._tables.update(
@@ -101,15 +104,24 @@ class _Chain:
         flags = REC_CREATE_FLAGS.encode(RUNNABLE=1)
         params = REC_PARAMS.pack({"flags": flags, "pc": pc, "gprs": [*gprs, *(0,) * (8 - len(gprs))]})
         self.rim = rim_after_rec(self.hash, self.rim, params)
-        values = {"flags": flags, "pc": pc} | {f"x{i}": value for i, value in enumerate(gprs)}
+        values = {"flags": flags, "pc": int(pc)} | {f"x{i}": int(value) for i, value in enumerate(gprs)}
         self.steps.append(Step("RMI_REC_CREATE", self.rim.hex(), values=values))
 
     def result(self, name: str, options: RealmOptions, recs: int) -> Prediction:
         unmeasured = {
-            "personalization value": options.rpv.ljust(64, b"\0").hex(),
+            "personalization value": _personalization(options.rpv),
             "RECs that are not runnable": str(recs - 1),
         }
         return Prediction(name, options.hash, self.rim.hex(), self.steps, unmeasured)
+
+
+def _personalization(rpv: bytes) -> str:
+    """As `--realm-pv` takes it."""
+    used = rpv.rstrip(b"\0")
+    text = used.decode("ascii", "replace")
+    if text.startswith("hex:") or not (text.isascii() and text.isprintable()):
+        return f"hex:{used.hex()}"
+    return text or "none"
 
 
 def ripas_entries(base: int, top: int, start_level: int, tables: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -141,7 +153,17 @@ def predict(config: MachineConfig) -> list[Prediction]:
         return [_linux(config)]
     from machine.config.images import read_images
 
+    if config.realms and any(load.file == BUILDS_OTHERWISE for load in config.load.values()):
+        raise UserError(f"the host {BUILDS_OTHERWISE} makes realms of its own: nothing is known of them beforehand")
     return [_payload(staged) for staged in read_images(config).realms]
+
+
+def foreign_host(config: MachineConfig) -> str | None:
+    """The file of a host that is not of this project, and so may build realms in another way."""
+    if not config.realms or config.boot.host != "firmware":
+        return None
+    files = (load.file for load in config.load.values() if load.world == "normal")
+    return next((file for file in files if not file.startswith("firmware:")), None)
 
 
 def _payload(staged: RealmImage) -> Prediction:
@@ -256,9 +278,10 @@ def _value(data: bytes) -> str:
 def differences(a: Prediction, b: Prediction) -> Iterator[str]:
     """What two realms differ in that their RIMs tell, a line each."""
     create_a, create_b = a.steps[0].values, b.steps[0].values
-    for name in create_a:
-        if create_a[name] != create_b[name]:
-            shown = (a.hash, b.hash) if name == "hash_algo" else (f"{create_a[name]:#x}", f"{create_b[name]:#x}")
+    for name in dict.fromkeys((*create_a, *create_b)):
+        of_a, of_b = create_a.get(name, 0), create_b.get(name, 0)
+        if of_a != of_b:
+            shown = (a.hash, b.hash) if name == "hash_algo" else (f"{of_a:#x}", f"{of_b:#x}")
             yield f"parameters: {name}: {shown[0]} / {shown[1]}"
     ranges_a, ranges_b = (_runs(one, "RMI_RTT_INIT_RIPAS") for one in (a, b))
     if ranges_a != ranges_b:
@@ -270,10 +293,10 @@ def differences(a: Prediction, b: Prediction) -> Iterator[str]:
             yield f"{what}: {path}: {left} / {right}"
     recs_a, recs_b = ([s.values for s in one.steps if s.call == "RMI_REC_CREATE"] for one in (a, b))
     for index in range(max(len(recs_a), len(recs_b))):
-        of_a, of_b = (recs[index] if index < len(recs) else {} for recs in (recs_a, recs_b))
-        for name in dict.fromkeys((*of_a, *of_b)):
-            if of_a.get(name) != of_b.get(name):
-                yield f"REC {index}: {name}: {of_a.get(name, 0):#x} / {of_b.get(name, 0):#x}"
+        rec_a, rec_b = (recs[index] if index < len(recs) else {} for recs in (recs_a, recs_b))
+        for name in dict.fromkeys((*rec_a, *rec_b)):
+            if rec_a.get(name) != rec_b.get(name):
+                yield f"REC {index}: {name}: {rec_a.get(name, 0):#x} / {rec_b.get(name, 0):#x}"
 
 
 def unmeasured(a: Prediction, b: Prediction) -> Iterator[str]:
@@ -299,7 +322,7 @@ def _runs(prediction: Prediction, call: str) -> list[tuple[int, int, int]]:
 
 
 def _spans(runs: Sequence[tuple[int, int, int]]) -> str:
-    return ", ".join(f"{base:#x} to {top - 1:#x} by {size >> 10} KiB" for base, top, size in runs[:6])
+    return ", ".join(f"{base:#x} to {top - 1:#x} by {size >> 10} KiB" for base, top, size in runs[:6]) or "none"
 
 
 def _contents(prediction: Prediction) -> dict[str, dict[int, str]]:

@@ -10,7 +10,9 @@ from bridge.arch.disassembly import disassemble
 from bridge.arch.esr import decode_esr
 from bridge.core import Core, sysreg
 from bridge.exits import Reason
+from machine.calls import Happened
 from machine.trace import describe
+from machine.traces.text import time_text
 
 if TYPE_CHECKING:
     from machine.end import End
@@ -35,15 +37,22 @@ def report(machine: Machine, end: End) -> Iterator[str]:
         yield "  last exits:"
         for text in exits:
             yield f"    {text}"
-    if machine.calls.ring:
-        yield "  last calls:"
-        for record in machine.calls.ring:
-            yield f"    {describe(record)[1]}"
+    last = _last(machine)
+    if last:
+        yield "  last calls and events:"
+        for text in last:
+            yield f"    {text}"
     if end.__cause__ is not None:
         import traceback
 
         frame = traceback.extract_tb(end.__cause__.__traceback__)[-1]
         yield f"  in {frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})"
+
+
+def _last(machine: Machine) -> list[str]:
+    rate = machine.config.clock.rate
+    lines = [(e.insns, e.text if isinstance(e, Happened) else describe(e)[1]) for e in machine.calls.last]
+    return [f"{time_text(insns, rate).strip()} {line}" for insns, line in lines]
 
 
 def _where(machine: Machine, core: Core) -> Iterator[str]:
@@ -120,4 +129,5 @@ def as_dict(machine: Machine, end: End) -> dict[str, Any]:
     if exits:
         out["last_exits"] = exits
     out["last_calls"] = [describe(record)[1] for record in machine.calls.ring]
+    out["last_events"] = _last(machine)
     return out

@@ -13,6 +13,7 @@ from machine.end import GUEST_EXIT, End
 from machine.inspect import COMMANDS, inspect
 from machine.inspect.code import code as code_lines
 from machine.inspect.contexts import Context, context_of, select
+from machine.library.calls import HostCalls
 from machine.rewind import Rewind
 from machine.stops import Stop, Stops
 
@@ -39,7 +40,8 @@ class Prompt(code.InteractiveConsole):
     def __init__(
         self, machine: Machine, write: Callable[[str], object], read: Callable[[str], str] = input, *, talk: bool
     ) -> None:
-        super().__init__({"machine": machine, "memory": machine.memory, "rmm": machine.rmm, "gpt": machine.gpt})
+        named = {"machine": machine, "memory": machine.memory, "rmm": machine.rmm, "gpt": machine.gpt}
+        super().__init__({**named, "rmi": HostCalls(machine).rmi})
         self.machine = machine
         self.stops = Stops(machine, self.front)
         self.context: Context | None = None
@@ -88,7 +90,7 @@ class Prompt(code.InteractiveConsole):
             return
         if not self._introduced:
             self._introduced = True
-            self.write("  c goes on, s steps, help lists the commands; anything else is Python (machine, core, rmm)\n")
+            self.write("  c goes on, s steps, help lists the commands; anything else is Python (machine, core, rmi)\n")
         self.locals: dict[str, Any]
         self.locals.update(
             save=self.save, core=stop.core, stop=stop, stops=self.stops, rmm=self.machine.rmm, gpt=self.machine.gpt

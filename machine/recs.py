@@ -188,6 +188,8 @@ class RecCore:
                     return RecExit(known, exit_.pc, exit_.el, exit_.esr, value=exit_.value)
                 if reason == Reason.MMIO:
                     machine.mmio(core)
+                elif reason == Reason.MMIO_FORM and machine.mmio_form(core):
+                    continue
                 elif reason == Reason.DEBUG:
                     if machine.debug_stop(core):
                         self._midway = self._asserted
@@ -265,12 +267,18 @@ def stop_of(core: Core, reason: int) -> End:
             text = "the engine cannot translate an instruction near here, and gave up"
         case Reason.LOOP:
             text = "exceptions nest without an instruction between them: is VBAR set, and its vector mapped?"
+        case Reason.GPC if exit_.pa >> core.board.pps_bits:
+            # An address size fault of the check, which is EL3's (rmm-abi.md §13.8); firmware there has no answer to it.
+            text = (
+                f"GPC exception: PA {exit_.pa:#x} is beyond the protected address space of {core.board.pps_bits} bits "
+                "(gpt.pps), where only the Normal world has memory"
+            )
         case Reason.GPC:
             return End(MODEL_BUG, f"granule protection check: no valid GPT entry for PA {exit_.pa:#x}", core=core)
         case Reason.MMIO_FORM:
             text = (
                 f"access to the device at PA {exit_.pa:#x} by an instruction that devices do not take "
-                f"(word {exit_.insn:#010x}): use a load or store of one register without writeback"
+                f"(word {exit_.insn:#010x}): use loads and stores of general-purpose registers"
             )
         case Reason.ENGINE:
             return End(MODEL_BUG, f"the engine stopped by itself (error {exit_.engine_error})", core=core)
@@ -289,6 +297,7 @@ class RootPlatform:
     def delegate(self, pa: int) -> int:
         machine = self.machine
         status = machine.gpt.transition(pa, PAS.REALM, PAS.REALM)
+        machine.calls.gpt(pa, PAS.REALM, PAS.REALM, status)
         if status == 0:
             machine.board.granule_changed(pa)
         return status
@@ -296,6 +305,7 @@ class RootPlatform:
     def undelegate(self, pa: int) -> int:
         machine = self.machine
         status = machine.gpt.transition(pa, PAS.REALM, PAS.NON_SECURE)
+        machine.calls.gpt(pa, PAS.REALM, PAS.NON_SECURE, status)
         if status == 0:
             machine.board.granule_changed(pa)
         return status

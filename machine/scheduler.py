@@ -115,6 +115,8 @@ def _run_normal(machine: Machine, pe: Pe) -> None:
         match reason:
             case Reason.MMIO:
                 machine.mmio(core)
+            case Reason.MMIO_FORM if machine.mmio_form(core):
+                pass
             case Reason.DEBUG:
                 if machine.debug_stop(core):
                     return

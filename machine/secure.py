@@ -32,6 +32,7 @@ class SecureRoot:
         self._board = machine.board
         self._memory = machine.memory
         self._gpt = machine.gpt
+        self._calls = machine.calls
 
     def accessible(self, pas: PAS, pa: int, size: int) -> bool:
         return self._memory.is_ram(pa, size) and self._board.refused(pa, size, pas) is None
@@ -59,6 +60,7 @@ class SecureRoot:
         status = self._gpt.transition(pa, PAS.SECURE, to)
         if status != 0:
             raise End(MODEL_BUG, f"the GPT refuses to make {pa:#x} {to.text}: {status}")
+        self._calls.gpt(pa, PAS.SECURE, to, status)
         self._board.granule_changed(pa)
 
 
@@ -178,6 +180,8 @@ class SecureService:
                         core.set_x(0, outcome.regs)
                     case Reason.MMIO:
                         machine.mmio(core)
+                    case Reason.MMIO_FORM if machine.mmio_form(core):
+                        pass
                     case Reason.DEBUG:
                         if machine.debug_stop(core):
                             return None

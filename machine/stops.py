@@ -256,6 +256,11 @@ class Stops:
                 Stop("before the first instruction that is left to run", self.machine.running, DebugReason.ASKED)
             )
 
+    def request(self, text: str) -> None:
+        """Whatever runs next stops before its first instruction."""
+        self._reached.append(text)
+        self.machine.board.stop_next()
+
     def asked(self, text: str) -> None:
         """Somebody outside wants to look; only between turns."""
         self.front(Stop(text, self.machine.running, DebugReason.ASKED))
@@ -326,8 +331,7 @@ class Stops:
         return f"breakpoint {stop.number} ({stop.text})"
 
     def _stop_next(self, stop: Breakpoint, what: str) -> None:
-        self._reached.append(f"{self._hit(stop)}: {what}")
-        self.machine.board.stop_next()
+        self.request(f"{self._hit(stop)}: {what}")
 
     def changed(self, pa: int, old: int, new: int) -> None:
         """A granule has got another state (rmm.abi.values.GranuleState)."""

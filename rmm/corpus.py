@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,38 @@ def _act(op: dict[str, Any]) -> Act:
     raise KeyError(op["act"])
 
 
+def _is_word(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _MASK64
+
+
+def _are_words(value: object, count: int = 0) -> bool:
+    return isinstance(value, list) and len(value) >= count and all(_is_word(word) for word in value)
+
+
+# What operations hold.  Of an SMC X1..X6 go in and X0..X4 come out; None: the reference crashed.
+_FIELDS: dict[str, Callable[[object], bool]] = {
+    "fid": _is_word,
+    "val": _is_word,
+    "seed": _is_word,
+    "rd": _is_word,
+    "args": lambda value: _are_words(value, 6),
+    "v": _are_words,
+    "out_release": lambda value: value is None or _are_words(value, 5),
+}
+
+
+def _check(op: dict[str, Any]) -> None:
+    """ValueError for a field that is not what its name says."""
+    for name, holds in _FIELDS.items():
+        if name in op and not holds(op[name]):
+            raise ValueError(f"{name}: {str(op[name])[:80]}")
+    kind, pa = op["op"], op.get("pa", DRAM_BASE)
+    if not _is_word(pa) or not DRAM_BASE <= pa <= DRAM_BASE + DRAM_SIZE - (_PAGE if kind in ("zero", "fill") else 8):
+        raise ValueError(f"pa: {str(pa)[:80]}")
+    if kind == "smc" and not (op["out"] is None or _are_words(op["out"], 5)):
+        raise ValueError(f"out: {str(op['out'])[:80]}")
+
+
 class _Conditions:
     """Observer that keeps the condition of the last RMI call."""
 
@@ -225,6 +258,7 @@ class _Replay:
 
     def run(self, operations: Iterable[dict[str, Any]]) -> None:
         for self.index, op in enumerate(operations):
+            _check(op)
             getattr(self, "_" + op["op"])(op)
 
     def _differ(self, tally: Tally, text: str) -> None:
@@ -387,13 +421,21 @@ def _sequences(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(where, sequence) of each line; CorpusError where a line is none."""
     opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
+        number = 0
+        while True:
+            number += 1
             where = f"{path.name}:{number}"
             try:
+                line = lines.readline()
+            except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
+                raise CorpusError(f"{where}: cannot be read: {error}") from error
+            if not line:
+                return
+            if not line.strip():
+                continue
+            try:
                 sequence = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise CorpusError(f"{where}: not JSON: {error}") from error
             if not isinstance(sequence, dict) or not isinstance(sequence.get("ops"), list):
                 raise CorpusError(f"{where}: not a sequence: no list `ops`")
@@ -421,7 +463,7 @@ def replay(
             seed = sequence.get("seed")
             try:
                 _Replay(sequence, f"{where} (seed {seed})", report).run(sequence["ops"])
-            except (KeyError, TypeError, AttributeError) as error:
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise CorpusError(f"{where} (seed {seed}): malformed operation: {error!r}") from error
             report.sequences += 1
             if progress is not None:

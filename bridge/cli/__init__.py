@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "resume": "resume",
         "snapshot": "snapshot",
         "inspect": "inspect",
+        "trace": "trace",
+        "report": "report",
         "check": "check",
         "list": "listing",
         "schema": "schema",

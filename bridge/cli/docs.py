@@ -32,6 +32,7 @@ _TAIL = """
 |---|---|
 | the guest's | `run`: the firmware ended the machine; 0 is success |
 | 1 | `doctor`: something is missing that nothing works without |
+| 1 | `token verify`: a check failed; `measure diff`: the RIMs differ |
 | 2 | what was given is wrong: the command line, a machine file, an image; one line on standard error says what |
 | 3 | `run`: the machine stopped because something was not handled, or is stuck |
 | 70 | a fault of ccabridge itself; `CCABRIDGE_DEBUG=1` prints the traceback |
@@ -52,13 +53,25 @@ def text() -> str:
 
 
 def _section(parser: argparse.ArgumentParser) -> str:
-    lines = ["", f"## {parser.prog}", "", parser.description or "", "", "```", _usage(parser), "```"]
+    level = "#" * parser.prog.count(" ") + "#"
+    lines = ["", f"{level} {parser.prog}", "", parser.description or "", "", "```", _usage(parser), "```"]
     rows = list(_rows(parser))
     if rows:
         lines += ["", "| argument | meaning |", "|---|---|", *rows]
     if parser.epilog:
         lines += ["", "```", parser.epilog.rstrip(), "```"]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + "".join(map(_section, _below(parser)))
+
+
+def _below(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers of a subcommand's own subcommands."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for choice in action._choices_actions:
+                below = action.choices[choice.dest]
+                help_ = choice.help or ""
+                below.description = f"{help_[:1].upper()}{help_[1:]}."
+                yield below
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
@@ -74,6 +87,8 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 
 def _rows(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in _actions(parser):
+        if isinstance(action, argparse._SubParsersAction):
+            continue  # a section each
         meaning = (action.help or "").replace("|", "\\|")
         name = _name(action, short=False).replace("|", "\\|")
         yield f"| `{name}` | {meaning} |"

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 HELP = "compute the initial measurement (RIM) of realms without running them, or say why two differ"
 _MAX_FILE = 256 << 20
+_PRINTED = b'{"realm":'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key (of B, under diff)"
     )
     parser.add_argument("--steps", action="store_true", help="each call that is measured, and the RIM after it")
+    parser.add_argument("--rim", action="store_true", help="nothing but the RIM, a line each")
     parser.add_argument("--json", action="store_true", help="one JSON object a realm")
     realm.add_arguments(parser)
 
@@ -41,22 +45,43 @@ def main(args: argparse.Namespace) -> int:
         return _diff(args.machine[1], args.machine[2], args)
     if len(args.machine) > 1:
         raise UserError("measure: expected one machine (or `diff A B`)")
-    from machine.measure import predict
-
-    found = predict(_configure(args, args.machine[0] if args.machine else None, args.set))
+    found = _predict(_configure(args, args.machine[0] if args.machine else None, args.set))
     if not found:
         raise UserError(f"{args.machine[0]}: the machine has no realm")
     for prediction in found:
-        _print_json(prediction, steps=args.steps) if args.json else _print(prediction, steps=args.steps)
+        if args.rim:
+            print(prediction.rim)
+        elif args.json:
+            _print_json(prediction, steps=args.steps)
+        else:
+            _print(prediction, steps=args.steps)
     return 0
+
+
+def _predict(config: MachineConfig) -> list[Prediction]:
+    from machine.measure import foreign_host, predict
+
+    foreign = foreign_host(config)
+    if foreign is not None:
+        print(
+            f"ccabridge: note: {foreign} may build realms otherwise than firmware:host, as is assumed", file=sys.stderr
+        )
+    return predict(config)
 
 
 def _configure(args: argparse.Namespace, name: str | None, overrides: list[str]) -> MachineConfig:
     """As `run` takes it."""
     from bridge.cli import run
+    from bridge.errors import UserError
 
     words = argparse.Namespace(**{**vars(args), "machine": name, "set": overrides, "load": [], "entry": None})
-    return run._configure(words)
+    try:
+        return run._configure(words)
+    except UserError as error:
+        if not str(error).startswith("run: "):
+            raise
+        text = str(error).removeprefix("run").replace("`ccabridge run ", "`ccabridge measure ")
+        raise UserError(f"measure{text}") from None
 
 
 def _print_json(prediction: Prediction, *, steps: bool) -> None:
@@ -85,28 +110,35 @@ def _text(step: Step) -> str:
     return f"{step.call} {what}{step.base:#x} to {step.top - 1:#x}"
 
 
+def _printed(name: str) -> bytes | None:
+    """What a file holds that this command has printed; None for everything else."""
+    try:
+        with open(name, "rb") as file:
+            start = file.read(len(_PRINTED))
+            return start + file.read(_MAX_FILE + 1 - len(start)) if start == _PRINTED else None
+    except (OSError, ValueError):  # a shipped name, or what `load` has words for
+        return None
+
+
 def _load(name: str, args: argparse.Namespace, overrides: list[str]) -> list[Prediction]:
     """The realms of a machine, or those that a file of JSON lines holds."""
     import msgspec
 
     from bridge.errors import UserError
-    from machine.measure import Prediction, predict
+    from machine.measure import Prediction
 
-    if name.endswith(".json"):
+    data = _printed(name)
+    if data is not None:
+        if len(data) > _MAX_FILE:
+            raise UserError(f"{name}: more than {_MAX_FILE} bytes")
         try:
-            with open(name, "rb") as file:
-                data = file.read(_MAX_FILE + 1)
-            if len(data) > _MAX_FILE:
-                raise UserError(f"{name}: more than {_MAX_FILE} bytes")
             found = msgspec.json.Decoder(Prediction).decode_lines(data)
-        except OSError as error:
-            raise UserError(f"{name}: {error.strerror}") from None
         except msgspec.MsgspecError as error:
             raise UserError(f"{name}: not the output of `measure --steps --json`: {error}") from None
         if any(not one.steps for one in found):
             raise UserError(f"{name}: it has no steps: `measure --steps --json` prints them")
         return found
-    return predict(_configure(args, name, overrides))
+    return _predict(_configure(args, name, overrides))
 
 
 def _diff(first: str, second: str, args: argparse.Namespace) -> int:
@@ -117,13 +149,17 @@ def _diff(first: str, second: str, args: argparse.Namespace) -> int:
     a, b = _load(first, args, []), _load(second, args, args.set)
     if len(a) != len(b) or not a:
         raise UserError(f"measure diff: {first} has {len(a)} realms, {second} has {len(b)}")
-    same = True
     for left, right in zip(a, b, strict=True):
-        same = same and left.rim == right.rim
-        name = left.realm if left.realm == right.realm else f"{left.realm} / {right.realm}"
-        print(f"realm {name}: {'the RIMs are equal' if left.rim == right.rim else 'the RIMs differ'}")
-        for line in differences(left, right):
-            print(one_line(f"  {line}"))
-        for line in unmeasured(left, right):
-            print(one_line(f"  not measured: {line}"))
-    return 0 if same else 1
+        names = list(dict.fromkeys((left.realm, right.realm)))
+        counts = [one_line(line) for line in differences(left, right)]
+        others = [one_line(line) for line in unmeasured(left, right)]
+        if args.json:
+            found = {"realms": names, "rims": [left.rim, right.rim], "differences": counts, "not measured": others}
+            print(json.dumps(found))
+            continue
+        print(one_line(f"realm {' / '.join(names)}: the RIMs {'are equal' if left.rim == right.rim else 'differ'}"))
+        for line in counts:
+            print(f"  {line}")
+        for line in others:
+            print(f"  not measured: {line}")
+    return 0 if all(left.rim == right.rim for left, right in zip(a, b, strict=True)) else 1

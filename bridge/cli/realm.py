@@ -128,7 +128,7 @@ def _switch(value: Any) -> Callable[[str], Any]:
 OPTIONS = (
     Option(("-k", "--kernel"), "vmm.kernel", "FILE", "kernel; by default the newest that was fetched", _file),
     Option(("-i", "--initrd"), "vmm.initrd", "FILE", "initrd; by default the project's initramfs", _file),
-    Option(("-p", "--params"), "vmm.cmdline", "TEXT", "kernel command line, as it is", _text),
+    Option(("-p", "--params"), "vmm.cmdline", "TEXT", "kernel command line, after the defaults", _text),
     Option(("-c", "--cpus"), "vmm.vcpus", "N", "vCPUs, 1 to 8", _number),
     Option(("-m", "--mem"), "vmm.memory", "SIZE", "RAM: 256M, 1G; a number alone is mebibytes", _memory),
     Option(
@@ -172,6 +172,8 @@ OPTIONS = (
            own=True),
     Option(("--module",), "vmm.modules", "NAME", "kernel module that the initramfs loads", _text, many=True, own=True),
     Option(("--dtb",), "vmm.dtb", "FILE", "device tree, instead of one that is made", _file, own=True),
+    Option(("--symbols",), "vmm.symbols", "FILE", "System.map or vmlinux: names where a realm is stuck", _file,
+           own=True),
     Option(("--net-capture",), "vmm.net.capture", "FILE", "a network, and its packets to a file (pcap)", _file,
            own=True),
 )  # fmt: skip

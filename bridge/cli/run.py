@@ -62,6 +62,25 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GLOB",
         help="print events as they happen: all, or those matching, e.g. --trace='rmi_*,gpf'",
     )
+    parser.add_argument("--where", metavar="EXPR", help="only events that satisfy it: 'rec==1 and status!=SUCCESS'")
+    parser.add_argument("--trace-file", metavar="FILE", help="write the trace there instead")
+    parser.add_argument(
+        "--trace-format",
+        choices=("text", "tf-rmm", "jsonl", "chrome"),
+        help="of the trace; else by the file's suffix: .jsonl, .json (chrome), anything else is text",
+    )
+    parser.add_argument(
+        "--trace-with",
+        metavar="WHAT,...",
+        help="pc: the place of each call in its caller; delta: the granules that a call moves",
+    )
+    parser.add_argument(
+        "--coverage",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write which code the guests ran: .drcov by block, .info (LCOV) by source line",
+    )
     parser.add_argument(
         "--break",
         dest="breaks",
@@ -103,7 +122,6 @@ def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object
     """Runs what `make` makes to its end, and reports."""
     from bridge.errors import UserError
     from bridge.progress import Progress
-    from machine.trace import Tracer
 
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
@@ -119,18 +137,24 @@ def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object
         sys.stdout.write(line)
 
     machine = make(write)
-    if args.trace:
-        machine.trace_with(Tracer(machine, [g.strip().lower() for g in args.trace.split(",")], write))
-    debugger = None
+    tracer = debugger = None
+    if args.coverage:
+        from machine.traces.coverage import Coverage
+
+        Coverage(machine, tuple(args.coverage))
+    if args.trace or args.trace_file or args.where or args.trace_format or args.trace_with:
+        from machine.traces.start import start
+
+        tracer = start(machine, args, write)
     try:
         if args.reverse_to and address is not None:
             raise UserError("--reverse-to: GDB has commands of its own for that")
         if address is not None or args.breaks or args.stopped or args.reverse_to:
             debugger = _debugger(machine, args, address, write)
         taking = _snapshots(machine, args, progress)
-        end = _run(machine, args.timeout, progress, debugger)
+        end = run_bounded(machine, args.timeout, progress, debugger)
         if args.reverse_to:
-            end = _reverse(machine, debugger, args.reverse_to, lambda: _run(machine, args.timeout, progress, None))
+            end = _reverse(machine, debugger, args.reverse_to, lambda: run_bounded(machine, args.timeout, progress))
         if debugger is not None:
             debugger.ended(end)
         if taking is not None:
@@ -138,10 +162,14 @@ def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object
                 progress.clear()
                 print(f"ccabridge: the run did not get to where {path} was to be taken", file=sys.stderr)
         _report(machine, end, as_json=args.json)
+        if machine.coverage is not None:
+            machine.coverage.write()
         if args.verbose:
             for line in machine.unclaimed.report(machine.symbols):
                 progress.say(line.strip())
     finally:
+        if tracer is not None:
+            tracer.close()
         if debugger is not None:
             debugger.close()
         machine.close()
@@ -249,7 +277,10 @@ def _snapshots(machine: Machine, args: argparse.Namespace, progress: Progress) -
     return taking
 
 
-def _run(machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None) -> End:
+def run_bounded(
+    machine: Machine, timeout: float | None, progress: Progress, debugger: GdbFront | Prompt | None = None
+) -> End:
+    """Runs a machine with progress shown, for at most `timeout` seconds of wall time."""
     import signal
 
     from machine.end import TIMEOUT, End

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _read(path: str) -> CcaToken:
 
 def _bytes(path: str) -> bytes:
     """The token's bytes, of whatever form; UserError for files that cannot be read or are too large."""
+    from bridge.cli.token_policy import unhex
     from bridge.errors import UserError
 
     try:
@@ -89,12 +90,15 @@ def _bytes(path: str) -> bytes:
         return _from_log(path, data)
     stripped = b"".join(data.split())
     if stripped and all(byte in b"0123456789abcdefABCDEF" for byte in stripped):
-        return _unhex(path, stripped.decode())
+        return unhex(path, stripped.decode())
+    if data.isascii() and not any(byte < 9 for byte in data):
+        raise UserError(f"{path}: not a CCA token: text without a line {BEGIN}")
     return data
 
 
 def _from_log(path: str, data: bytes) -> bytes:
     """The last token that was printed between BEGIN and END; each line may carry the console's name in front."""
+    from bridge.cli.token_policy import unhex
     from bridge.errors import UserError
 
     _, _, rest = data.rpartition(BEGIN.encode())
@@ -105,34 +109,24 @@ def _from_log(path: str, data: bytes) -> bytes:
     words = [line[-1] for line in lines if line]
     if lines and words and not body.endswith(b"\n"):
         words.pop()  # the console's name in front of END
-    return _unhex(path, "".join(words))
-
-
-def _unhex(what: str, text: str) -> bytes:
-    from bridge.errors import UserError
-
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise UserError(f"{what}: expected pairs of hexadecimal digits, found {text[:40]!r}") from None
+    return unhex(path, "".join(words))
 
 
 # Show
 
 
-def _warnings(token: CcaToken) -> list[str]:
+def _warnings(token: CcaToken) -> Iterator[str]:
     """Keys that everybody has."""
-    from machine.attestation import published_keys
+    from machine.keys import published_keys
     from rmm.attestation import claims as c
     from rmm.attestation import cose
 
-    published = published_keys()
-    out = []
-    if token.realm.claims.get(c.PUBLIC_KEY) == published.realm:
-        out.append("the realm key is the emulator's default one, which everybody has: this token proves nothing")
-    if cose.verify(cose.public_key(*published.platform), token.platform.signed):
-        out.append("the platform key is the emulator's default one, which everybody has: this token proves nothing")
-    return out
+    for keys in published_keys():
+        text = f"key is the test key of platform.seed {keys.seed}, which everybody has: this token proves nothing"
+        if token.realm.claims.get(c.PUBLIC_KEY) == keys.realm:
+            yield f"the realm {text}"
+        if cose.verify(cose.public_key(*keys.platform), token.platform.signed):
+            yield f"the platform {text}"
 
 
 def _text(value: object) -> str:
@@ -180,6 +174,23 @@ def _algorithm(half: Half) -> str:
     return ALGORITHMS.get(found, f"{found}") if type(found) is int else f"{found!r:.40}"
 
 
+def _note(key: int | str, value: object) -> str:
+    """What people read more easily than hexadecimal."""
+    from rmm.attestation import claims as c
+    from rmm.attestation import cose
+
+    if key == c.PUBLIC_KEY and isinstance(value, bytes):
+        try:
+            cose.decode_key(value)
+        except ValueError as error:  # Malformed and BadKey are some
+            return f" ({error})"
+        return " (COSE_Key: EC2, P-384)"
+    if key == c.PERSONALIZATION and isinstance(value, bytes):
+        text = value.rstrip(b"\0").decode("ascii", "replace")
+        return f" ({text})" if text and text.isascii() and text.isprintable() else ""
+    return ""
+
+
 def _claim_lines(label: str, key: int | str, value: object) -> list[str]:
     from rmm.attestation import claims as c
 
@@ -187,7 +198,7 @@ def _claim_lines(label: str, key: int | str, value: object) -> list[str]:
     if key == c.LIFECYCLE and type(value) is int:
         return [f"{head}: {value:#06x} ({c.lifecycle_name(value)})"]
     if not isinstance(value, list):
-        return [f"{head}: {_text(value)}"]
+        return [f"{head}: {_text(value)}{_note(key, value)}"]
     lines = [f"{head}:"]
     names = {one.key: one.name for one in c.COMPONENT}
     for index, item in enumerate(value, 1):
@@ -251,7 +262,7 @@ def _verify(token: CcaToken, args: argparse.Namespace) -> int:
 
 def _load_key(path: str) -> EllipticCurvePublicKey:
     from bridge.errors import UserError
-    from machine.attestation import read_public_key
+    from machine.keys import read_public_key
 
     try:
         with open(path, "rb") as file:
@@ -263,41 +274,23 @@ def _load_key(path: str) -> EllipticCurvePublicKey:
 
 
 def _expected(args: argparse.Namespace) -> Expected:
+    from bridge.cli import token_policy as policy
     from bridge.errors import UserError
     from rmm.attestation.verify import Expected
 
-    base = Expected() if args.policy is None else _policy(args.policy)
+    base = Expected() if args.policy is None else policy.read(args.policy)
     if args.challenge is not None:
-        challenge = _unhex("--challenge", args.challenge)
-        if len(challenge) > 64:
-            raise UserError(f"--challenge: {len(challenge)} bytes, a challenge has at most 64")
-        base.challenge = challenge.ljust(64, b"\0")
+        base.challenge = policy.challenge("--challenge", args.challenge)
     if args.rim:
-        base.rims = [_unhex("--rim", text) for text in args.rim]
+        base.rims = [policy.rim("--rim", text) for text in args.rim]
     for text in args.rem:
         number, _, value = text.partition("=")
         if number not in ("1", "2", "3", "4"):
             raise UserError(f"--rem {text[:40]}: expected N=HEX with N from 1 to 4")
-        base.rems = {**base.rems, int(number): _unhex("--rem", value)}
+        base.rems = {**base.rems, int(number): policy.rim("--rem", value)}
     if args.rpv is not None:
-        base.rpv = _personalization("--rpv", args.rpv)
+        base.rpv = policy.rpv("--rpv", args.rpv)
     return base
-
-
-def _personalization(what: str, text: str) -> bytes:
-    from bridge.errors import UserError
-    from machine.config.types import personalization
-
-    try:
-        return personalization(text)
-    except ValueError as error:
-        raise UserError(f"{what}: {error}") from None
-
-
-def _policy(path: str) -> Expected:
-    from bridge.cli.token_policy import read
-
-    return read(path)
 
 
 # Key

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bridge.errors import UserError
-from rmm.attestation.claims import LIFECYCLES
+from rmm.attestation.claims import DIGESTS, LIFECYCLES, RIM_SIZES
 from rmm.attestation.verify import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_FILE = 1 << 20
+_MAX_FILE = 1 << 16
+_MAX_DEPTH = 8
+_CHALLENGE = 64  # bytes
 
 
 class Policy(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):
@@ -39,8 +41,7 @@ def read(path: str) -> Expected:
             text = file.read(_MAX_FILE + 1)
         if len(text) > _MAX_FILE:
             raise UserError(f"{path}: more than {_MAX_FILE} bytes")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise UserError(f"{path}: a policy has no aliases")
+        _check_shape(path, text)
         # BaseLoader makes text, lists and mappings only: 00112233 stays hexadecimal.
         value = yaml.load(text, yaml.BaseLoader)
         policy = msgspec.convert({} if value in (None, "") else value, Policy, strict=False)
@@ -52,11 +53,66 @@ def read(path: str) -> Expected:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise UserError(f"{path}{place}: {getattr(error, 'problem', None) or 'not YAML'}") from None
-    except RecursionError:
-        raise UserError(f"{path}: nested too deep") from None
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {error}") from None
     return _expected(path, policy)
+
+
+def _check_shape(path: str, text: str) -> None:
+    """Refuses, token by token, what would cost the parser time or memory beyond all bounds."""
+    import yaml
+
+    opening = (
+        yaml.BlockMappingStartToken,
+        yaml.BlockSequenceStartToken,
+        yaml.FlowMappingStartToken,
+        yaml.FlowSequenceStartToken,
+    )
+    closing = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise UserError(f"{path}: a policy has no aliases")
+        depth += isinstance(token, opening) - isinstance(token, closing)
+        if depth > _MAX_DEPTH:
+            raise UserError(f"{path}: nested too deep")
+
+
+# Values, of the command line too
+
+
+def unhex(what: str, text: str, *sizes: int) -> bytes:
+    """UserError for what is not hexadecimal, or not of one of these sizes."""
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        raise UserError(f"{what}: expected pairs of hexadecimal digits, found {text[:40]!r}") from None
+    if sizes and len(data) not in sizes:
+        raise UserError(f"{what}: {len(data)} bytes, expected {' or '.join(map(str, sizes))}")
+    return data
+
+
+def challenge(what: str, text: str) -> bytes:
+    """64 bytes, as a realm gets one that is shorter."""
+    data = unhex(what, text)
+    if len(data) > _CHALLENGE:
+        raise UserError(f"{what}: {len(data)} bytes, a challenge has at most {_CHALLENGE}")
+    return data.ljust(_CHALLENGE, b"\0")
+
+
+def rim(what: str, text: str) -> bytes:
+    """A measurement of a realm."""
+    return unhex(what, text, *RIM_SIZES.values())
+
+
+def rpv(what: str, text: str) -> bytes:
+    """A personalization value: text, or hex:BYTES."""
+    from machine.config.types import personalization
+
+    try:
+        return personalization(text)
+    except ValueError as error:
+        raise UserError(f"{what}: {error}") from None
 
 
 def _expected(path: str, policy: Policy) -> Expected:
@@ -68,35 +124,17 @@ def _expected(path: str, policy: Policy) -> Expected:
         if not 1 <= number <= 4:
             raise UserError(f"{path}: rem: {number}: expected 1 to 4")
 
-    def unhex(key: str, text: str) -> bytes:
-        try:
-            return bytes.fromhex(text)
-        except ValueError:
-            raise UserError(f"{path}: {key}: expected pairs of hexadecimal digits, found {text[:40]!r}") from None
-
-    def each(key: str, texts: list[str]) -> list[bytes]:
-        return [unhex(key, text) for text in texts]
-
-    challenge = None if policy.challenge is None else unhex("challenge", policy.challenge)
     components: Mapping[str, list[bytes]] = {
-        name: each(f"components.{name}", texts) for name, texts in policy.components.items()
+        name: [unhex(f"{path}: components.{name}", text, *DIGESTS) for text in texts]
+        for name, texts in policy.components.items()
     }
     return Expected(
-        challenge=None if challenge is None else challenge.ljust(64, b"\0"),
-        rims=each("rim", policy.rim),
-        rems={number: unhex("rem", text) for number, text in policy.rem.items()},
-        rpv=None if policy.personalization is None else _rpv(path, policy.personalization),
+        challenge=None if policy.challenge is None else challenge(f"{path}: challenge", policy.challenge),
+        rims=[rim(f"{path}: rim", text) for text in policy.rim],
+        rems={number: rim(f"{path}: rem.{number}", text) for number, text in policy.rem.items()},
+        rpv=None if policy.personalization is None else rpv(f"{path}: personalization", policy.personalization),
         lifecycles=policy.lifecycle,
-        implementation_ids=each("implementation-id", policy.implementation_id),
-        instance_ids=each("instance-id", policy.instance_id),
+        implementation_ids=[unhex(f"{path}: implementation-id", text, 32) for text in policy.implementation_id],
+        instance_ids=[unhex(f"{path}: instance-id", text, 33) for text in policy.instance_id],
         components=components,
     )
-
-
-def _rpv(path: str, text: str) -> bytes:
-    from machine.config.types import personalization
-
-    try:
-        return personalization(text)
-    except ValueError as error:
-        raise UserError(f"{path}: personalization: {error}") from None

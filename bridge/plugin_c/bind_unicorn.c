@@ -293,6 +293,20 @@ void engine_close(struct cca_engine *e)
     free(e);
 }
 
+static void hook_covered(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct cca_engine *e = user;
+    (void)uc;
+    cca_on_covered(e->core, address, size);
+}
+
+bool engine_cover(struct cca_engine *e)
+{
+    uc_hook h;
+    engine_drop_all_code(e); /* what is translated knows of one block hook */
+    return uc_hook_add(e->uc, &h, UC_HOOK_BLOCK, (void *)hook_covered, e, 1, 0) == UC_ERR_OK;
+}
+
 int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host)
 {
     return uc_mem_map_ptr(e->uc, pa, size, UC_PROT_ALL, host) == UC_ERR_OK ? 0 : -1;

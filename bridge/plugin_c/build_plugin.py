@@ -24,6 +24,7 @@ SOURCES = (
     "vhe.c",
     "watchpoints.c",
     "debug.c",
+    "coverage.c",
     "time.c",
     "pmu.c",
     "maintenance.c",

@@ -26,7 +26,7 @@ enum cca_reason {
     CCA_EXIT_AARCH32 = 11,    /* an SPSR that would return to AArch32: esr holds the SPSR */
     CCA_EXIT_LOOP = 12,       /* exceptions nest without an instruction between them */
     CCA_EXIT_GPC = 13,        /* a GPC exception to EL3: the GPT has no valid entry for pa */
-    CCA_EXIT_MMIO_FORM = 14,  /* a device access by an instruction that has no single-register form: insn */
+    CCA_EXIT_MMIO_FORM = 14,  /* a device access by SIMD, an atomic or an exclusive: insn, pa, size, is_write */
     CCA_EXIT_ENGINE = 15,     /* the engine reported an error of its own: engine_error */
     CCA_EXIT_LIMIT = 16,      /* the machine's instruction limit is reached */
     CCA_EXIT_UNDEF_EL2 = 17,  /* trapped SVE/SME/FP access from a realm (esr) */
@@ -230,6 +230,18 @@ uint64_t cca_core_seen(cca_core *c, void *out);
 uint64_t cca_used_pages(const void *memory, uint64_t pages, uint8_t *used);
 void cca_gather_pages(const void *memory, uint64_t pages, const uint8_t *used, void *out);
 int cca_scatter_pages(void *memory, uint64_t pages, const uint8_t *used, const void *in, uint64_t size);
+
+/* A block of guest code that has run `count` times under an id. */
+struct cca_covered {
+    uint64_t pc, count;
+    uint32_t size;            /* bytes */
+    uint32_t id;
+};
+/* From now on the blocks that a core runs are counted under an id; -1: no memory, or they are already. */
+int cca_cover(cca_core *c, uint32_t id);
+/* Copies at most `max` blocks, in no order; returns how many there are. They outlive their cores. */
+uint64_t cca_covered_blocks(cca_machine *m, struct cca_covered *out, uint64_t max);
+uint64_t cca_coverage_lost(cca_machine *m);           /* runs of blocks that there was no room for */
 /* cffi: end */
 
 #endif

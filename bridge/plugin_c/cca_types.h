@@ -138,8 +138,13 @@ struct cca_ldst {
     uint8_t simd;
     uint8_t dc_zva;
     uint8_t addr_known; /* addr is valid (not so for SVE forms that are not decoded) */
+    uint8_t pair;      /* two general-purpose registers: srt, srt2 */
+    uint8_t srt2;
+    uint8_t writeback; /* one or two general-purpose registers, and rn becomes base */
+    uint8_t rn;
     uint32_t bytes;    /* whole footprint from addr, pairs and multi-register forms included */
     uint64_t addr;     /* effective address, before TBI stripping */
+    uint64_t base;     /* what a writeback leaves in rn */
 };
 /* x: X0..X30 then XZR (x[31] = 0); sp: the current SP; pc: of the instruction. */
 void cca_decode_ldst(uint32_t insn, const uint64_t x[32], uint64_t sp, uint64_t pc, struct cca_ldst *out);

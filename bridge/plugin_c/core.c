@@ -23,6 +23,7 @@ void cca_machine_free(cca_machine *m)
     if (m == NULL) return;
     while (m->ncores) cca_core_free(m->cores[m->ncores - 1]);
     free(m->mem.regions);
+    cca_coverage_free(m);
     free(m->gic);
     free(m);
 }
@@ -299,7 +300,7 @@ int cca_run(cca_core *c, uint64_t slice)
             cca_handle_fault(c);
             break;
         case CCA_STOP_REACHED:
-            cca_give_back(c, engine_pc(c->e));
+            cca_give_back(c, engine_pc(c->e), true);
             break;
         case CCA_STOP_ABORTED:
             x->reason = CCA_EXIT_ABORTED;

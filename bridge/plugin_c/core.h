@@ -37,6 +37,7 @@ struct cca_machine {
     struct gic *gic;             /* NULL: none */
     struct cca_pe pes[GIC_MAX_PES];
     struct cca_debug_machine debug;
+    struct cca_coverage *coverage; /* NULL: no core is covered */
 };
 
 /* Which physical pages a core may hold something of (translations or code); hashed, so it errs on yes. */
@@ -109,6 +110,8 @@ struct cca_core {
     enum cca_access fault_access;
 
     struct cca_ldst mmio;        /* the access that CCA_EXIT_MMIO is about */
+    bool mmio_second;            /* of a pair, the first half is done: the instruction at mmio_pc comes again for the other */
+    uint64_t mmio_pc, mmio_first;
 
     uint64_t loop_insns;         /* m->insns at the last exception entry */
     unsigned loop_count;         /* exceptions since then without an instruction */
@@ -165,6 +168,9 @@ struct cca_core {
     struct cca_debug debug;
     bool fault_debug;            /* the fill hook refused the access for a debugger's watchpoint alone */
 
+    bool covered;
+    uint32_t cover_id;
+
     bool trace;
     struct cca_event events[CCA_EVENTS];
     unsigned nevents;
@@ -205,7 +211,12 @@ bool cca_timer_sysreg(struct cca_core *c, uint32_t encoding, bool read, uint64_t
 void cca_update_lines(struct cca_machine *m, unsigned pe, uint64_t insns); /* timers to PPIs, as of `insns` */
 void cca_drop_lines(struct cca_core *c);              /* a context goes, and its timers with it */
 bool cca_skip_to_timer(struct cca_core *c);           /* WFI: advance time to the next deadline */
-void cca_give_back(struct cca_core *c, uint64_t pc);  /* uncount what of the block did not run */
+/* Uncounts what of the block did not run; begun: the instruction at pc was, though it has no effect. */
+void cca_give_back(struct cca_core *c, uint64_t pc, bool begun);
+
+/* coverage.c */
+void cca_cover_cut(struct cca_core *c, uint64_t ran); /* of the block that is under way only so many instructions ran */
+void cca_coverage_free(struct cca_machine *m);
 
 /* pmu.c */
 void cca_pmu_reset(struct cca_core *c);

@@ -198,7 +198,7 @@ static void at_point(struct cca_core *c)
     uint64_t pc = engine_pc(c->e), end = c->block_pc + 4ull * c->block_insns;
     const struct cca_debug_point *p = find(c, pc);
     unsigned kinds = p ? p->kinds : 0, why = 0;
-    cca_give_back(c, pc);
+    cca_give_back(c, pc, false);
     if ((kinds & KIND_CUT) && pc == d->end) {
         d->resume = RESUME_NORMAL; /* a block ends here */
         discard_all(c, KIND_CUT);
@@ -252,7 +252,7 @@ bool cca_debug_after(struct cca_core *c, enum cca_stop stop)
         uint64_t pc = engine_pc(c->e);
         const struct cca_debug_point *p = find(c, pc);
         if (!p) return false;
-        cca_give_back(c, pc);
+        cca_give_back(c, pc, false);
         unsigned why = (p->kinds & KIND_STEP) && d->step == STEP_RUNNING ? stepped(c) : 0;
         p = find(c, pc);
         if (p && (p->kinds & KIND_USER) && !reported(c, pc)) why |= CCA_DEBUG_BREAK;
@@ -304,7 +304,7 @@ bool cca_debug_fault(struct cca_core *c)
     uint64_t pc = engine_pc(c->e), end = c->block_pc + 4ull * c->block_insns, address = 0;
     struct cca_ldst l;
     uint32_t insn;
-    cca_give_back(c, pc);
+    cca_give_back(c, pc, false);
     d->resume = RESUME_INSIDE;
     d->end = end;
     const struct cca_debug_watch *w = cca_decode_at(c, pc, current_el(c), &l, &insn) ? hit(c, &l, &address) : NULL;

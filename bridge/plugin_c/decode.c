@@ -55,6 +55,14 @@ static void syndrome(struct cca_ldst *o, uint32_t insn, unsigned size, bool sse,
     o->ar = ar;
 }
 
+/* Pre-indexed forms leave the address in the base register, post-indexed ones what comes after it. */
+static void writes_back(struct cca_ldst *o, uint32_t insn, uint64_t base)
+{
+    o->writeback = 1;
+    o->rn = (uint8_t)BITS(insn, 5, 5);
+    o->base = base;
+}
+
 /* size and opc as the single-register forms share them: opc 0 stores, 1 loads, 2 and 3 load with sign. */
 static void single(struct cca_ldst *o, uint32_t insn, uint64_t addr, unsigned size, unsigned opc, bool ar)
 {
@@ -179,13 +187,13 @@ static void pair(struct cca_ldst *o, uint32_t insn, const struct regs *r)
     unsigned opc = BITS(insn, 30, 2), mode = BITS(insn, 23, 2);
     bool vector = BIT(insn, 26), load = BIT(insn, 22);
     unsigned scale = vector ? 2 + opc : 2 + (opc >> 1);
-    uint64_t addr = base(r, insn);
+    uint64_t addr = base(r, insn), offset = sign_extend(BITS(insn, 15, 7), 7) << scale;
 
     /* opc 1 of the general registers is LDPSW, which has no non-temporal form, and STGP */
     if (opc == 3 || (!vector && opc == 1 && (!load || mode == 0)))
         return;
     if (mode != 1)
-        addr += sign_extend(BITS(insn, 15, 7), 7) << scale;
+        addr += offset;
     if (vector) {
         simd(o, addr, 2u << scale, scale, !load);
         return;
@@ -193,6 +201,11 @@ static void pair(struct cca_ldst *o, uint32_t insn, const struct regs *r)
     found(o, addr, 2u << scale, !load);
     o->sas = (uint8_t)scale;
     o->sse = opc == 1;
+    o->pair = 1;
+    o->srt = (uint8_t)BITS(insn, 0, 5);
+    o->srt2 = (uint8_t)BITS(insn, 10, 5);
+    if (mode & 1)
+        writes_back(o, insn, mode == 1 ? addr + offset : addr);
 }
 
 static void atomic(struct cca_ldst *o, uint32_t insn, const struct regs *r)
@@ -277,6 +290,8 @@ static void register_forms(struct cca_ldst *o, uint32_t insn, const struct regs 
         single(o, insn, addr, size, opc, false);
         o->isv = !writeback;
         o->unpriv = unpriv;
+        if (writeback)
+            writes_back(o, insn, kind == 1 ? addr + sign_extend(BITS(insn, 12, 9), 9) : addr);
     }
 }
 

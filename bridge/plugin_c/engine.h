@@ -32,6 +32,7 @@ enum cca_exception {
 struct cca_engine *engine_open(cca_core *c, uint32_t tcg_megabytes, bool el2, char *err, size_t errlen);
 void engine_close(struct cca_engine *e);
 int engine_map(struct cca_engine *e, uint64_t pa, uint64_t size, void *host);
+bool engine_cover(struct cca_engine *e); /* from now on cca_on_covered is called after cca_on_block */
 enum cca_stop engine_run(struct cca_engine *e, uint64_t pc, int *error);
 void engine_stop(struct cca_engine *e);
 /* The next run ends with CCA_STOP_REACHED before the instruction at va, whose page is at pa. */
@@ -82,6 +83,7 @@ uint32_t engine_restore(struct cca_engine *e, const struct cca_engine_state *in)
 /* Called by the binding. */
 bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa, uint8_t *prot);
 void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes);
+void cca_on_covered(cca_core *c, uint64_t pc, uint32_t bytes);
 bool cca_on_point(cca_core *c, uint64_t va); /* whether to stop there */
 void cca_on_exception(cca_core *c, enum cca_exception kind);
 /* One MRS (read) or MSR/SYS; returns true when it was carried out and the engine must skip it. */

@@ -81,6 +81,7 @@ void cca_take(struct cca_core *c, unsigned target_el, uint64_t elr, uint64_t esr
 {
     uint32_t pstate = engine_pstate(c->e);
     unsigned from = (pstate >> 2) & 3;
+    c->mmio_second = false;
     uint64_t offset = from != target_el ? 0x400 : (pstate & 1) ? 0x200 : 0x000;
     uint64_t sctlr = engine_sysreg(c->e, target_el == 2 ? CCA_SYSREG(3, 4, 1, 0, 0) : CCA_SYSREG(3, 0, 1, 0, 0));
     uint32_t next = PSTATE_DAIF | (target_el << 2) | 1 | (pstate & (PSTATE_NZCV | PSTATE_PAN));
@@ -206,7 +207,12 @@ static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decode
         cca_take(c, target, pc, abort_class(c, el != target) | ESR_IL | FSC_EXTERNAL, true, far);
         return;
     }
-    if (!decoded || !d->isv || !d->addr_known) {
+    c->mmio = *d;
+    c->mmio_second = c->mmio_second && d->pair && c->mmio_pc == pc;
+    bool one_page = (d->addr & 0xFFF) + d->bytes <= 0x1000;
+    if (!decoded || !d->addr_known || !one_page || !(d->isv || d->writeback || d->pair)) {
+        x->size = d->bytes;
+        x->is_write = d->write;
         cca_leave(c, CCA_EXIT_MMIO_FORM);
         return;
     }
@@ -215,10 +221,14 @@ static void leave_mmio(struct cca_core *c, const struct cca_ldst *d, bool decode
         cca_take(c, cca_own_target(c, el), pc, esr, true, d->addr);
         return;
     }
-    c->mmio = *d;
+    unsigned source = c->mmio_second ? d->srt2 : d->srt;
     x->size = 1u << d->sas;
     x->is_write = d->write;
-    x->value = d->write ? in_order(c, engine_x(c->e, d->srt) & width_mask(d->sas), d->sas) : 0;
+    x->value = d->write ? in_order(c, engine_x(c->e, source) & width_mask(d->sas), d->sas) : 0;
+    if (c->mmio_second) {
+        x->pa += x->size;
+        x->far += x->size;
+    }
     if (!cca_gic_mmio(c)) cca_leave(c, CCA_EXIT_MMIO);
 }
 
@@ -233,7 +243,7 @@ void cca_handle_fault(struct cca_core *c)
     const struct cca_fault *f = &c->fault;
 
     if (c->fault_debug && cca_debug_fault(c)) return;
-    cca_give_back(c, pc);
+    cca_give_back(c, pc, true);
     if (c->fault_access != CCA_FETCH) decoded = cca_decode_at(c, pc, el, &d, &insn);
     else memset(&d, 0, sizeof d);
     uint64_t far = fault_address(c, &d, decoded, pc);
@@ -298,18 +308,41 @@ void cca_handle_fault(struct cca_core *c)
     cca_take(c, target, pc, esr, true, far);
 }
 
+/* What a load leaves in its register. */
+static uint64_t loaded(struct cca_core *c, const struct cca_ldst *d, uint64_t value)
+{
+    uint64_t v = in_order(c, value & width_mask(d->sas), d->sas);
+    if (d->sse && d->sas < 3) {
+        unsigned bits = 8u << d->sas;
+        v = (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
+    }
+    return d->sf || (d->pair && (d->sse || d->sas == 3)) ? v : v & 0xFFFFFFFFull;
+}
+
+static void set_loaded(struct cca_core *c, unsigned n, uint64_t v)
+{
+    if (n != 31) engine_set_x(c->e, n, v);
+}
+
 void cca_finish_mmio(struct cca_core *c, uint64_t value)
 {
     const struct cca_ldst *d = &c->mmio;
-    if (!d->write && !d->prefetch && d->srt != 31) {
-        uint64_t v = in_order(c, value & width_mask(d->sas), d->sas);
-        if (d->sse && d->sas < 3) {
-            unsigned bits = 8u << d->sas;
-            v = (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
-        }
-        if (!d->sf) v &= 0xFFFFFFFFull;
-        engine_set_x(c->e, d->srt, v);
+    uint64_t v = d->write || d->prefetch ? 0 : loaded(c, d, value);
+    if (d->pair && !c->mmio_second) { /* no register changes before both halves are done */
+        c->mmio_second = true;
+        c->mmio_pc = engine_pc(c->e);
+        c->mmio_first = v;
+        return;
     }
+    if (d->writeback) {
+        if (d->rn == 31) engine_set_sp(c->e, d->base);
+        else engine_set_x(c->e, d->rn, d->base);
+    }
+    if (!d->write && !d->prefetch) {
+        set_loaded(c, d->srt, d->pair ? c->mmio_first : v);
+        if (d->pair) set_loaded(c, d->srt2, v);
+    }
+    c->mmio_second = false;
     engine_set_pc(c->e, engine_pc(c->e) + 4);
     uint32_t pstate = engine_pstate(c->e);
     if (pstate & PSTATE_SS) engine_set_pstate(c->e, pstate & ~PSTATE_SS); /* a step is done */
@@ -410,7 +443,7 @@ void cca_on_exception(cca_core *c, enum cca_exception kind)
     unsigned el = current_el(c);
     uint32_t insn = 0;
 
-    cca_give_back(c, pc);
+    cca_give_back(c, pc, true);
     switch (kind) {
     case CCA_EXC_SMC:
         cca_leave(c, CCA_EXIT_SMC);

@@ -43,6 +43,7 @@ static const struct field core_fields[] = {
     PART(cca_core, virt),           FLAG(cca_core, solo),
     FLAG(cca_core, fiq_to_el1),     FLAG(cca_core, serror),        FLAG(cca_core, vserror),
     PART(cca_core, serror_iss),     PART(cca_core, id),            PART(cca_core, rng),
+    FLAG(cca_core, mmio_second),    PART(cca_core, mmio_pc),       PART(cca_core, mmio_first),
 };
 
 /* What no guest sees, but on which depends when exactly a block is looked at. */

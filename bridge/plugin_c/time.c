@@ -47,13 +47,14 @@ static bool fires(const struct cca_timer *t, uint64_t count)
     return asserted(t, count) && !(t->ctl & CTL_IMASK);
 }
 
+/* When a timer's line changes next: at its CVAL, or, once it is asserted, where the counter wraps (an offset may be ahead
+ * of the count, or negative: all of it is modulo 2^64). */
 static uint64_t next_change(const struct cca_core *c, const struct cca_timer *t, uint64_t offset, uint64_t now_ticks)
 {
-    if (!(t->ctl & CTL_ENABLE) || (t->ctl & CTL_IMASK)) return CCA_NEVER;
-    if (now_ticks - offset >= t->cval && now_ticks >= offset) return CCA_NEVER; /* it has happened */
-    uint64_t at = t->cval + offset;
-    if (at < offset) return CCA_NEVER;
-    return insns_for(c->m, at);
+    if (!(t->ctl & CTL_ENABLE) || (t->ctl & CTL_IMASK) || t->cval == 0) return CCA_NEVER;
+    uint64_t count = now_ticks - offset;
+    uint64_t at = now_ticks + (count < t->cval ? t->cval - count : -count);
+    return at < now_ticks ? CCA_NEVER : insns_for(c->m, at);
 }
 
 /* The timers of one context that are wired to its PE's PPIs; EL3 firmware keeps the others of a Secure one. */
@@ -173,10 +174,11 @@ bool cca_skip_to_timer(struct cca_core *c)
     return true;
 }
 
-void cca_give_back(struct cca_core *c, uint64_t pc)
+void cca_give_back(struct cca_core *c, uint64_t pc, bool begun)
 {
     if (c->block_insns == 0) return;
     uint64_t done = (pc - c->block_pc) >> 2;
+    if (c->covered) cca_cover_cut(c, done + begun);
     if (done < c->block_insns) {
         c->m->insns -= c->block_insns - done;
         c->own_insns -= c->block_insns - done;

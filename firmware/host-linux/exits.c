@@ -106,7 +106,9 @@ static void answer(struct vmm_realm *realm, struct vmm_rec *rec)
         psci_exit(realm, rec->run);
         return;
     case RMI_EXIT_RIPAS_CHANGE:
-        pages_set_ripas(realm, rec);
+        realm->ripas_changes++;
+        if (pages_can_change(realm, rec))
+            pages_set_ripas(realm, rec, rec->run->exit.ripas_top);
         return;
     case RMI_EXIT_HOST_CALL:
         hostcall(realm, rec->run);

@@ -35,14 +35,6 @@ void uart_init(const struct vmm_realm *realm);
 uint64_t uart_read(uint64_t offset, unsigned size);
 void uart_write(uint64_t offset, unsigned size, uint64_t value);
 
-/* ---- pages.c: faults of the realm's RAM, and its RIPAS changes ---- */
-
-/* False when nothing can be put there. */
-int page_supply(struct vmm_realm *realm, uint64_t ipa);
-/* The same of a page that the realm gave up, at the shared alias. */
-int page_share(struct vmm_realm *realm, uint64_t ipa);
-void pages_set_ripas(struct vmm_realm *realm, struct vmm_rec *rec);
-
 /* ---- exits.c ---- */
 
 /* Runs the realm to its end. */

@@ -18,6 +18,8 @@
 #define MAX_TREE (2UL << 20) /* Linux, booting.rst */
 #define HEADER 40
 
+#define MEASURED 64 /* bytes that RSI_MEASUREMENT_EXTEND takes at a time */
+
 #define KERNEL_MAGIC 0x644d5241 /* "ARM\x64", at 56 */
 
 struct tree {
@@ -184,6 +186,20 @@ static uint64_t make_all_ram(struct tree *tree)
     return walk.found;
 }
 
+/* REM 1 becomes that of the device tree, 64 bytes after 64: the host may have loaded it without measuring it. */
+static void measure(const struct tree *tree)
+{
+    for (uint32_t at = 0; at < tree->size; at += MEASURED) {
+        uint64_t value[MEASURED / 8] = {0};
+        uint32_t left = tree->size - at, size = left < MEASURED ? left : MEASURED;
+        memcpy(value, (const void *)(tree->base + at), size);
+        if (rsi_measurement_extend(1, size, value) != RSI_SUCCESS) {
+            print("loader: REM 1 cannot be extended\n");
+            realm_exit(REFUSED);
+        }
+    }
+}
+
 /* Linux, booting.rst: X0 = device tree, X1 to X3 zero, MMU off, interrupts masked. */
 static _Noreturn void start(uint64_t kernel, uint64_t dtb)
 {
@@ -207,6 +223,7 @@ int main(void)
         return NO_KERNEL;
     }
     struct tree tree = open_tree(dtb);
+    measure(&tree);
     print("loader: %lu MiB of memory are RAM; starting the kernel at 0x%lx\n", make_all_ram(&tree) >> 20, kernel);
     start(kernel, dtb);
 }

@@ -2,42 +2,6 @@
 /* Entry of a realm payload: R-EL1, MMU off, X0..X4 as docs/payload.md says. */
 #include "vectors.h"
 
-    .section .text.start, "ax"
-    .global _start
-    .type _start, %function
-_start:
-    adrp x9, __stack_top
-    add x9, x9, :lo12:__stack_top
-    mov sp, x9
-    adrp x9, __bss_start
-    add x9, x9, :lo12:__bss_start
-    adrp x10, __bss_end
-    add x10, x10, :lo12:__bss_end
-1:  cmp x9, x10
-    b.hs 2f
-    stp xzr, xzr, [x9], #16
-    b 1b
-2:  adrp x9, vectors
-    add x9, x9, :lo12:vectors
-    msr vbar_el1, x9
-    isb
-    mov x29, #0
-    mov x30, #0
-    b realm_start
-    .size _start, . - _start
-
-    .global realm_secondary_start
-    .type realm_secondary_start, %function
-realm_secondary_start:
-    mov sp, x0
-    adrp x9, vectors
-    add x9, x9, :lo12:vectors
-    msr vbar_el1, x9
-    isb
-    mov x29, #0
-    mov x30, #0
-    ldr x9, [x0]
-    br x9
-    .size realm_secondary_start, . - realm_secondary_start
-
+    START realm_start, el1
+    SECONDARY realm_secondary_start, el1
     VECTORS realm_exception, el1

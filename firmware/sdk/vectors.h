@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The vector table of crt0: saves a struct frame (arch.h), calls the handler, restores and returns. */
+/* What the crt0 of each world is made of.  The vector table saves a struct frame (arch.h), calls the handler, restores and returns. */
 
 #define FRAME_SIZE 288 /* 36 registers */
 
@@ -83,4 +83,47 @@ save_frame:
     add sp, sp, #FRAME_SIZE
     eret
     .size save_frame, . - save_frame
+.endm
+
+.macro RUN_ON_VECTORS el
+    adrp x9, vectors
+    add x9, x9, :lo12:vectors
+    msr vbar_\el, x9
+    isb
+    mov x29, #0
+    mov x30, #0
+.endm
+
+/* The image's entry: a stack, .bss zero, vectors; X0 to X8 go on to `main`. */
+.macro START main, el
+    .section .text.start, "ax"
+    .global _start
+    .type _start, %function
+_start:
+    adrp x9, __stack_top
+    add x9, x9, :lo12:__stack_top
+    mov sp, x9
+    adrp x9, __bss_start
+    add x9, x9, :lo12:__bss_start
+    adrp x10, __bss_end
+    add x10, x10, :lo12:__bss_end
+1:  cmp x9, x10
+    b.hs 2f
+    stp xzr, xzr, [x9], #16
+    b 1b
+2:  RUN_ON_VECTORS \el
+    b \main
+    .size _start, . - _start
+.endm
+
+/* Where further PEs begin: X0 is a stack, with the address to go to on top. */
+.macro SECONDARY name, el
+    .global \name
+    .type \name, %function
+\name:
+    mov sp, x0
+    RUN_ON_VECTORS \el
+    ldr x9, [x0]
+    br x9
+    .size \name, . - \name
 .endm

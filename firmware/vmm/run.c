@@ -55,17 +55,9 @@ static int evicted(struct vmm_realm *realm, uint64_t ipa)
 
 static int protected_fault(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t ipa)
 {
-    uint64_t *page = realm_page(realm, ipa);
     if (behaviour_keeps(realm, ipa))
         return evicted(realm, ipa);
-    if (!page || page_state(*page) != PAGE_NONE)
-        return stuck(realm, rec, ipa);
-    uint64_t data = granule_take();
-    uint64_t status = rtt_data_create_unknown(realm, data, ipa);
-    if (status != RMI_SUCCESS)
-        vmm_fail("RMI_DATA_CREATE_UNKNOWN", status);
-    *page = data | PAGE_DATA;
-    return 1;
+    return page_supply(realm, ipa) || stuck(realm, rec, ipa);
 }
 
 static int emulate(struct vmm_realm *realm, struct rmi_rec_run *run, uint64_t offset)
@@ -99,17 +91,9 @@ static int mmio(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t ipa)
 
 static int unprotected_fault(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t ipa)
 {
-    uint64_t *page = realm_page(realm, ipa);
     if (behaviour_keeps(realm, ipa))
         return evicted(realm, ipa);
-    if (page && (page_state(*page) == PAGE_EMPTY || page_state(*page) == PAGE_SHARED)) {
-        if (page_state(*page) == PAGE_EMPTY)
-            *page = pool_take(1) | PAGE_SHARED;
-        must("RMI_RTT_MAP_UNPROTECTED", rtt_map_unprotected(realm, ipa, VMM_DESC_RW(page_pa(*page))));
-        *page = page_pa(*page) | PAGE_MAPPED;
-        return 1;
-    }
-    return mmio(realm, rec, ipa);
+    return page_share(realm, ipa) || mmio(realm, rec, ipa);
 }
 
 static int sync_exit(struct vmm_realm *realm, struct vmm_rec *rec)
@@ -208,46 +192,6 @@ static int psci_exit(struct vmm_realm *realm, struct vmm_rec *rec)
 
 /* ---- RIPAS ---- */
 
-/* The realm takes a page back: what is mapped at the shared alias goes first. */
-static void unshare(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
-{
-    if (page_state(*page) == PAGE_NONE || page_state(*page) == PAGE_DATA)
-        return;
-    if (page_state(*page) == PAGE_MAPPED)
-        must("RMI_RTT_UNMAP_UNPROTECTED", rmi_rtt_unmap_unprotected(realm->rd, ipa | realm->shared_bit, 3, 0));
-    if (page_state(*page) != PAGE_EMPTY)
-        pool_give(page_pa(*page));
-    *page = PAGE_NONE;
-}
-
-/* The realm gave a page up: the host destroys it and keeps the granule for the shared alias. */
-static void reclaim(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
-{
-    if (page_state(*page) == PAGE_DATA) {
-        uint64_t data;
-        must("RMI_DATA_DESTROY", rmi_data_destroy(realm->rd, ipa, &data, 0));
-        granule_undelegate(data);
-        *page = data | PAGE_SHARED;
-    } else if (page_state(*page) == PAGE_NONE) {
-        *page = PAGE_EMPTY;
-    }
-}
-
-static void pages_changed(struct vmm_realm *realm, uint64_t base, uint64_t top, uint64_t ripas)
-{
-    uint64_t ram = realm->info->ram_base, end = ram + realm->info->ram_size;
-    if (base < ram)
-        base = ram;
-    if (top > end)
-        top = end;
-    for (uint64_t ipa = base; ipa < top; ipa += GRANULE) {
-        if (ripas == RMI_RIPAS_EMPTY)
-            reclaim(realm, ipa, realm_page(realm, ipa));
-        else
-            unshare(realm, ipa, realm_page(realm, ipa));
-    }
-}
-
 __attribute__((weak)) void before_set_ripas(struct vmm_realm *realm, const struct vmm_rec *rec, uint64_t base,
                                             uint64_t top)
 {
@@ -261,12 +205,8 @@ static int ripas_exit(struct vmm_realm *realm, struct vmm_rec *rec)
     uint64_t top = exit->ripas_top;
     realm->ripas_changes++;
     before_set_ripas(realm, rec, base, top);
-    if (exit->ripas_value == RMI_RIPAS_RAM &&
-        (base < realm->info->ram_base || top > realm->info->ram_base + realm->info->ram_size)) {
-        /* There is nothing that the host could put there. */
-        rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
+    if (!pages_can_change(realm, rec))
         return 1;
-    }
     if (behave(realm, CCAB_BEHAVE_REJECT_RIPAS, base)) {
         rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
         return 1;
@@ -274,22 +214,7 @@ static int ripas_exit(struct vmm_realm *realm, struct vmm_rec *rec)
     const struct ccab_behaviour *partial = behave(realm, CCAB_BEHAVE_PARTIAL_RIPAS, base);
     if (partial && partial->argument < (top - base) / GRANULE)
         top = base + partial->argument * GRANULE;
-    while (base < top) {
-        uint64_t done;
-        uint64_t status = rmi_rtt_set_ripas(realm->rd, rec->rec, base, top, &done);
-        if (status == RMI_SUCCESS) {
-            pages_changed(realm, base, done, exit->ripas_value);
-            base = done;
-        } else if (RMI_STATUS(status) == RMI_ERROR_RTT && rtt_stop(status) < 3) {
-            rtt_extend(realm, base, rtt_stop(status));
-        } else if (RMI_STATUS(status) == RMI_ERROR_RTT) {
-            /* The entry may not change: it is DESTROYED, and the realm did not ask for such to be changed. */
-            rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
-            break;
-        } else {
-            vmm_fail("RMI_RTT_SET_RIPAS", status);
-        }
-    }
+    pages_set_ripas(realm, rec, top);
     return 1;
 }
 

@@ -145,6 +145,17 @@ void rtt_destroy_all(struct vmm_realm *realm);
 #define VMM_DESC_RW(pa) ((pa) | 6UL << 2 | 3UL << 6)
 #define VMM_DESC_RO(pa) ((pa) | 6UL << 2 | 1UL << 6)
 
+/* ---- pages.c: the realm's RAM while it runs: pages on demand, and their way from RAM to EMPTY, shared, and back ---- */
+
+/* False when nothing can be put there. */
+int page_supply(struct vmm_realm *realm, uint64_t ipa);
+/* The same of a page that the realm gave up, at the shared alias. */
+int page_share(struct vmm_realm *realm, uint64_t ipa);
+/* Whether the host has what the realm's RIPAS change needs; if not, the next entry rejects it. */
+int pages_can_change(const struct vmm_realm *realm, struct vmm_rec *rec);
+/* Answers a RIPAS change up to `top`. */
+void pages_set_ripas(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t top);
+
 /* ---- lock.c: what the PEs of the host share; nothing to wait for on one PE ---- */
 
 extern uint32_t vmm_pes; /* PEs that run the host */

@@ -97,6 +97,9 @@ def read_images(config: MachineConfig) -> Images:
         check_vmm_files(config.vmm, config.source.where)
     for index, realm in enumerate(config.realms):
         staged = _realm(config, realm, index, stage)
+        realms.append(staged)
+        if config.boot.host == "vmm":  # which reads it from the file
+            continue
         areas.append(Area(stage, staged.staged, f"the staged image of realm {realm.name}", ("realms", index, "image")))
         if region_of(config, stage, staged.staged, PAS.NON_SECURE) is None:
             where = config.source.where("realms", index, "image")
@@ -105,7 +108,6 @@ def read_images(config: MachineConfig) -> Images:
                 f"{outside(config, stage, staged.staged, PAS.NON_SECURE)}"
             )
         stage += staged.staged
-        realms.append(staged)
     disjoint(areas, config.source.where)
     boot = config.boot
     entry = _entry(config, loads, "boot", boot.entry, boot.world) if boot.host == "firmware" else 0

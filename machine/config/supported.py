@@ -8,15 +8,15 @@ from bridge.errors import ConfigError
 from .loader import MachineConfig
 
 
-def refuse_unsupported(config: MachineConfig) -> None:
-    """ConfigError at the key that asks for what is not there yet."""
+def refuse_unsupported(config: MachineConfig, *, scripted: bool = False) -> None:
+    """ConfigError at the key that asks for what is not there yet.  scripted: a script plays the host."""
     where = config.source.where
     if config.boot.world != "normal":
         raise ConfigError(
             f"{where('boot', 'world')}: boot.world: {config.boot.world}: PE 0 boots the Normal world; "
             "what runs in the Secure world is said by `secure`"
         )
-    if config.boot.host == "vmm" and not config.realms and config.vmm is None:
+    if not scripted and config.boot.host == "vmm" and not config.realms and config.vmm is None:
         raise ConfigError(
             f"{where('boot', 'host')}: boot.host: vmm: there is nothing for it to run: `vmm` describes Linux, "
             "`realms` a payload"

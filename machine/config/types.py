@@ -417,6 +417,8 @@ def personalization(text: str) -> bytes:
     """A realm personalization value, padded to 64 bytes; ValueError when it does not fit."""
     try:
         value = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected UTF-8, or `hex:` and pairs of hexadecimal digits") from None
     except ValueError:
         raise ValueError("expected pairs of hexadecimal digits after `hex:`") from None
     if len(value) > 64:
@@ -465,9 +467,18 @@ class Vmm(_Block, frozen=True):
     ] = None
     busybox: Annotated[bool, Meta(description="The initramfs has the busybox that was fetched.")] = False
     modules: Annotated[list[str], Meta(description="Kernel modules that the initramfs loads.", max_length=64)] = []
-    cmdline: Annotated[str | None, Meta(description="Kernel command line; by default the console's.")] = None
+    cmdline: Annotated[
+        str | None,
+        Meta(
+            description="Kernel command line, after the defaults that it has no word for: console, panic, swiotlb, cma."
+        ),
+    ] = None
     dtb: Annotated[
         str | None, Meta(description="Device tree: a path relative to this file. By default one is made.")
+    ] = None
+    symbols: Annotated[
+        str | None,
+        Meta(description="System.map or vmlinux that names addresses: a relative path. By default the kernel's own."),
     ] = None
     dump_dtb: Annotated[
         str | None, Meta(description="The device tree that the realm is started with goes to this file.")
@@ -712,6 +723,9 @@ class Limits(_Block, frozen=True):
     )
 
 
+TestSeed = Annotated[int, Meta(ge=0, le=15)]
+
+
 class SoftwareComponent(_Block, frozen=True, kw_only=True):
     """A software component of the platform, as the platform token names it."""
 
@@ -733,9 +747,15 @@ class SoftwareComponent(_Block, frozen=True, kw_only=True):
 class Platform(_Block, frozen=True, kw_only=True):
     """Who the platform is to a verifier of attestation tokens (docs/attestation.md).
 
-    Keys that are not given come from `seed`, which anyone can read here: such tokens prove nothing to the world."""
+    Keys that are not given are generated once for each user, and kept in `~/.local/share/ccabridge/keys`."""
 
-    seed: Annotated[Address | None, Meta(description="Seed of the keys; by default `cpu.seed`.")] = None
+    seed: Annotated[
+        TestSeed | None,
+        Meta(
+            description="For tests: keys made from this number, the same for everybody. `ccabridge token` warns of "
+            "tokens that they sign.",
+        ),
+    ] = None
     platform_key: Annotated[
         str | None, Meta(description="Private key that signs platform tokens: a PEM file, P-384.")
     ] = None

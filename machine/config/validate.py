@@ -303,14 +303,15 @@ def _secure(machine: MachineFile, where: Where) -> None:
 
 
 def _needs(machine: MachineFile, boot: Boot, where: Where) -> None:
-    if boot.entry is None and not any(load.world == boot.world for load in machine.load.values()):
+    by_firmware = boot.host == "firmware"
+    if by_firmware and boot.entry is None and not any(load.world == boot.world for load in machine.load.values()):
         raise ConfigError(f"{where('boot')}: boot.entry is missing, and nothing is loaded for the {boot.world} world")
-    if machine.realms:
+    if machine.realms and by_firmware:
         for key, value in (("info", boot.info), ("pool", boot.pool), ("stage", boot.stage)):
             if value is None:
                 raise ConfigError(f"{where('boot')}: boot.{key} is missing: the host that builds the realms needs it")
-        if not any(region.pas == "realm" for region in machine.memory.values()):
-            raise ConfigError(f"{where('memory')}: memory: the RMM needs a region with pas: realm")
+    if machine.realms and not any(region.pas == "realm" for region in machine.memory.values()):
+        raise ConfigError(f"{where('memory')}: memory: the RMM needs a region with pas: realm")
 
 
 def boot_areas(boot: Boot) -> list[Area]:
@@ -348,6 +349,10 @@ def _vmm(machine: MachineFile, where: Where) -> None:
     if boot.host == "vmm":
         if machine.realms and vmm is not None:
             raise ConfigError(f"{where('vmm')}: vmm: the machine has `realms` as well: the VMM runs one or the other")
+        if len(machine.realms) > 1:
+            raise ConfigError(
+                f"{where('boot', 'host')}: boot.host: vmm: it runs one realm, `realms` has {len(machine.realms)}"
+            )
         if (machine.realms or vmm is not None) and boot.pool is None:
             raise ConfigError(f"{where('boot')}: boot.pool is missing: the VMM has nothing to make a realm of")
     elif vmm is not None:

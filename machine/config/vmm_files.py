@@ -12,12 +12,12 @@ import msgspec
 
 from bridge.errors import ConfigError
 
-from .files import FIRMWARE
+from .files import FIRMWARE, locate
 from .types import Vmm
 
 Path = tuple[str | int, ...]
 Where = Callable[..., str]
-_FILES = ("kernel", "initrd", "dtb")
+_FILES = ("kernel", "initrd", "dtb", "symbols")
 
 
 def vmm_inputs(vmm: Vmm) -> Iterator[tuple[Path, str]]:
@@ -63,6 +63,7 @@ def check_vmm_files(vmm: Vmm, where: Where) -> None:
     """ConfigError at the first key whose file or folder cannot be opened as what it is for."""
     for path, value in vmm_inputs(vmm):
         if path[1] == "kernel" and value.startswith(FIRMWARE):
+            locate(value, f"{where(*path)}: vmm.kernel")
             continue
         folder = path[1] == "shares"
         try:

@@ -24,12 +24,22 @@ class Console:
 
     raw: bytes pass through undecoded but for UTF-8 errors and without labels, for interactive use.
 
+    heard: told of whole lines, as text, and by None that a part of one has come.
+
     Everything that a user types, sends or pipes into the machine enters by `feed`, between two slices of a run.
     """
 
-    def __init__(self, label: str, sink: TextSink, *, raw: bool = False) -> None:
+    def __init__(
+        self,
+        label: str,
+        sink: TextSink,
+        *,
+        raw: bool = False,
+        heard: Callable[[Console, str | None], None] | None = None,
+    ) -> None:
         self.label = label
         self._sink = sink
+        self._heard = heard
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace") if raw else None
         self._pending = bytearray()
         self._receive: Callable[[bytes], int] | None = None
@@ -59,6 +69,7 @@ class Console:
         pending = self._pending
         pending += data
         if b"\n" not in data and len(pending) <= MAX_LINE:
+            self._tell_part()
             return
         *lines, rest = pending.split(b"\n")
         for line in lines:
@@ -67,6 +78,17 @@ class Console:
             self._emit(bytes(rest[:MAX_LINE]))
             rest = rest[MAX_LINE:]
         self._pending = bytearray(rest)
+        if rest:
+            self._tell_part()
+
+    def _tell_part(self) -> None:
+        if self._heard is not None:
+            self._heard(self, None)
+
+    @property
+    def pending(self) -> str:
+        """The line that is not complete yet."""
+        return visible(bytes(self._pending))
 
     def flush(self) -> None:
         """Ends an unfinished line: the machine stops, or another output must not be mixed into it."""
@@ -78,6 +100,8 @@ class Console:
     def _emit(self, line: bytes) -> None:
         # Firmware ends lines with CR LF.
         text = visible(line.removesuffix(b"\r"))
+        if self._heard is not None:
+            self._heard(self, text)
         self._sink(f"[{self.label}] {text}\n")
 
 

@@ -38,13 +38,13 @@ FIXED: dict[str, frozenset[str]] = _wired(
     machine__machine__Machine=(
         "config _out quiet_until poll progress last_exits interactive paced _overslept tracing tracer stops hafdbs "
         "memory board interrupts gic symbols images _cores running _host semihosting monitor gpt frozen interrupted pe "
-        "past hosted"
+        "past hosted scripted heard stdin coverage"
     ),
     machine__scheduler__Turns="",
     machine__clock__Alarms="_now",
     machine__bus__Bus="_pages",
     machine__unclaimed__Unclaimed="touches",
-    machine__calls__CallLog="board listener _handle",
+    machine__calls__CallLog="board listener trace moves _handle",
     machine__pe__Pe="core waiter",
     machine__secure__SecureService="_machine core",
     machine__ffa__world__SecureWorld="_root _observer",
@@ -55,8 +55,8 @@ FIXED: dict[str, frozenset[str]] = _wired(
     rmm__rmm__Rmm="memory features observer _amend _rmi _realm_calls paused",
     rmm__granule__Granules="observer",
     machine__devices__attach__Attached="endpoints _saves",
-    machine__devices__console__Console="_sink _receive _decoder",
-    machine__devices__endpoints__ByteConsole="_sink _receive _decoder _bytes",
+    machine__devices__console__Console="_sink _heard _receive _decoder",
+    machine__devices__endpoints__ByteConsole="_sink _heard _receive _decoder _bytes",
     machine__devices__pl011__Pl011="_sink drained",
     machine__devices__ns16550__Ns16550="_sink drained",
     machine__devices__device__Wire="_line",

@@ -14,14 +14,16 @@ from bridge.errors import ConfigError, UserError
 from bridge.image import read_bytes
 from machine.bus import Bus
 from machine.config.files import locate
+from machine.config.scalars import size_text
 from machine.devices.console import Console
 from machine.end import GUEST_EXIT, STUCK, End
 from machine.vmm.linux import command_line, layout
-from machine.vmm.linux.dtb import read_tree
+from machine.vmm.linux.dtb import bootargs, read_tree, stdout_is_protected
 from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.initramfs import MARK, build, exit_status
 from machine.vmm.linux.launch import Launch, default_kernel, prepare
+from machine.vmm.linux.symbols import read_symbols
 from machine.vmm.names import KernelNames
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
@@ -52,6 +54,7 @@ class ExitWatch:
         self._sink = sink
         self._line = bytearray()
         self.status: int | None = None
+        self.silent = True
         # Virtual time in ns, None right after output.
         self.quiet_since: int | None = None
 
@@ -60,6 +63,7 @@ class ExitWatch:
 
     def write(self, data: bytes) -> None:
         self._sink(data)
+        self.silent = False
         self.quiet_since = None
         self._line += data
         if b"\n" in data:
@@ -130,6 +134,9 @@ class LinuxGuest:
     def _prepare(self) -> Launch:
         d = self.description
         console, tty = CONSOLES[d.console]
+        with self._blaming("dtb"):
+            tree = None if d.dtb is None else read_tree(d.dtb)
+        given = d.cmdline if d.cmdline is not None or tree is None else bootargs(tree)
         board = Board(
             ram_base=layout.RAM_BASE,
             ram_size=d.memory,
@@ -137,14 +144,16 @@ class LinuxGuest:
             mpidrs=tuple(mpidr_of(i) for i in range(d.vcpus)),
             console=console,
             virtio=range(len(self.virtio)),
-            bootargs=self._bootargs(tty) if d.cmdline is None else d.cmdline,
+            bootargs=self._bootargs(tty, given or ""),
         )
-        with self._blaming("cmdline"):
-            command_line.check(board.bootargs, board.shared_bit)
+        self.earlycon = board.earlycon
+        with self._blaming("cmdline" if d.cmdline is not None or tree is None else "dtb"):
+            early = board.earlycon if tree is None or stdout_is_protected(tree, board) else None
+            command_line.check(board.bootargs, board.shared_bit, earlycon=early)
+        with self._blaming("symbols"):
+            self.symbols = None if d.symbols is None else read_symbols(d.symbols)
         with self._blaming("kernel"):
             kernel = read_kernel(self._kernel())
-        with self._blaming("dtb"):
-            tree = None if d.dtb is None else read_tree(d.dtb)
         launch = prepare(board, kernel, initrd=self._initrd(kernel.release), dtb=tree)
         if d.dump_dtb is not None:
             try:
@@ -159,15 +168,16 @@ class LinuxGuest:
             return default_kernel()
         return locate(name, self.machine.config.source.where("vmm", "kernel"))
 
-    def _bootargs(self, tty: str) -> str:
+    def _bootargs(self, tty: str, given: str) -> str:
+        """What is given, after the defaults that it has no word for."""
         words = [f"console={tty}", "panic=-1"]  # a panic ends the run: by PSCI SYSTEM_RESET
-        if self._drivers():
-            # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
-            words.append(f"swiotlb={SWIOTLB_SLOTS}")
         if self.description.memory < SMALL:
             # Of Debian's kernels CMA and swiotlb take 64 MiB each, more than there is.
             words += ["cma=0", f"swiotlb={SWIOTLB_SLOTS // 4}"]
-        return " ".join(words)
+        elif self._drivers():
+            # Devices bounce through this pool: by default 64 MiB, but 7.3 has 256 KiB of it in a realm of 256 MiB.
+            words.append(f"swiotlb={SWIOTLB_SLOTS}")
+        return command_line.with_defaults(given, words)
 
     def _initrd(self, release: str | None) -> tuple[str, bytes]:
         d = self.description
@@ -313,7 +323,7 @@ class LinuxGuest:
         self._attach(bus, gic, console)
         runner = self.runner = Runner(self.machine, vmm, devices=bus, interrupts=gic, console=self.watch.write)
         runner.poll = self._poll
-        self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory)
+        self.machine.symbols.kernel = KernelNames(self.launch, vmm.memory, self.symbols)
         self.go_on()
 
     def wire(self, machine: Machine) -> None:
@@ -334,10 +344,17 @@ class LinuxGuest:
                     end.code = self.watch.status
                 elif self.description.script is not None and self.description.initrd is None:
                     end.code, end.reason = 1, f"{end.reason} before its script has ended"
+                if self.watch.silent and self.launch.kernel.release is not None:
+                    end.reason = f"{end.reason}; it has printed nothing: {self._advice()}"
             raise
         finally:
             for device in self.virtio:
                 device.close()
+
+    def _advice(self) -> str:
+        shown = f"-p earlycon={self.earlycon} shows why" if self.earlycon else "--console serial shows more"
+        small = self.description.memory < SMALL
+        return f"{shown}, and {size_text(self.description.memory)} of RAM may be too little (-m)" if small else shown
 
     def _poll(self) -> None:
         for device in self.virtio:

@@ -15,6 +15,7 @@ from rmm.abi.values import ExitReason, Ripas, name_of
 
 if TYPE_CHECKING:
     from bridge.core import Core
+    from bridge.symbols import SymbolTable
     from machine.vmm.linux.launch import Launch
     from machine.vmm.linux.symbols import KernelSymbols
     from machine.vmm.memory import RealmMemory
@@ -23,11 +24,15 @@ FETCH = 2
 
 
 class KernelNames:
-    """The kernel's own symbols, by what stands where it was loaded: KASLR moves its addresses, not its memory."""
+    """The kernel's symbols, by what stands where it was loaded: KASLR moves its addresses, not its memory.
 
-    def __init__(self, launch: Launch, memory: RealmMemory) -> None:
+    table: those to use; by default what the image has for itself.
+    """
+
+    def __init__(self, launch: Launch, memory: RealmMemory, table: SymbolTable | None = None) -> None:
         self._launch = launch
         self._memory = memory
+        self._table = table
         self._symbols: KernelSymbols | None = None
         self._read = False
 
@@ -45,6 +50,8 @@ class KernelNames:
         from machine.vmm.linux.symbols import KernelSymbols, own_symbols, read_symbols
 
         kernel, base = self._launch.kernel, self._launch.where.kernel
+        if self._table is not None:
+            return KernelSymbols(self._table, base)
         if kernel.form == "vmlinux":
             try:
                 return KernelSymbols(read_symbols(kernel.path), base)

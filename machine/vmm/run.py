@@ -317,7 +317,11 @@ class Runner:
             if esr & _WNR:
                 device.write(at, size, value)
             else:
-                self.vmm.door.write(vcpu.run + _GPRS, device.read(at, size).to_bytes(8, "little"))
+                value = device.read(at, size)
+                self.vmm.door.write(vcpu.run + _GPRS, value.to_bytes(8, "little"))
+            if self.machine.tracer is not None:
+                write = int(bool(esr & _WNR))
+                self.machine.calls.event("vmm_mmio", "", ipa=ipa + offset, size=size, write=write, value=value)
             return True
         i = self._memory.index(ipa)
         if i is not None and self._memory.pages[i] & STATE in (SHARED, EMPTY, GIVEN):
@@ -325,7 +329,8 @@ class Runner:
             self._memory.map(i)
             return True
         why = "an access that cannot be emulated" if hit is not None else "nothing is there"
-        self.machine.calls.event("vmm_abort", f"IPA {ipa + offset:#x}: {why}: the realm gets an external abort")
+        text = f"IPA {ipa + offset:#x}: {why}: the realm gets an external abort"
+        self.machine.calls.event("vmm_abort", text, ipa=ipa + offset)
         vcpu.flags = INJECT_SEA
         return True
 
@@ -349,8 +354,9 @@ class Runner:
                 self._wait(vcpu, data)
             return False
         if function in (_SYSTEM_OFF, _SYSTEM_RESET):
-            what = "is off" if function == _SYSTEM_OFF else "asks for a reset: a realm cannot be reset"
-            raise End(GUEST_EXIT, f"realm `{vmm.name}` {what}", code=0)
+            if function == _SYSTEM_OFF:
+                raise End(GUEST_EXIT, f"realm `{vmm.name}` is off", code=0)
+            raise End(GUEST_EXIT, f"realm `{vmm.name}` asks for a reset: a realm cannot be reset", code=1)
         raise End(UNHANDLED, f"realm `{vmm.name}`: PSCI function {function:#x}")
 
     # RIPAS

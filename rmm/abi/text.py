@@ -87,7 +87,7 @@ def render(decl: Call, args: Sequence[int], result: Sequence[int], condition: st
         return f"{head} -> host{tail}"
     x0 = result[0]
     if not decl.supported or (condition is not None and condition not in decl.by_condition):
-        return f"{head} = -1{tail}" if x0 == UNKNOWN else f"{head} = {x0:#x}{tail}"
+        return f"{head} = {'-1' if x0 == UNKNOWN else status_text(decl.interface, x0)}{tail}"
     if not decl.status and condition is None:
         return f"{head} = {value_text(decl.outputs[0].type, x0)}"
     failed = None if condition is None else decl.by_condition[condition]

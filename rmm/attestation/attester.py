@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rmm.attestation import cose
 from rmm.attestation.token import combine, realm_claims
@@ -53,6 +53,9 @@ class RealmAttester:
             return False
         self._fetched, self._key, self._platform, self._public = True, key, platform, public
         return True
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys stay in their process")
 
     def ready(self) -> bool:
         if not self._fetched:

@@ -14,7 +14,7 @@ TAG = 18
 ES384 = -35
 COORDINATE = 48  # bytes of a P-384 coordinate or scalar
 SIGNATURE = 2 * COORDINATE
-_ALGORITHM = 1
+_ALGORITHM, _CRITICAL = 1, 2
 _KTY, _CRV, _X, _Y = 1, -1, -2, -3
 _EC2, _P384 = 2, 2
 ALGORITHMS = {-7: "ES256", -35: "ES384", -36: "ES512", -37: "PS256", -38: "PS384", -39: "PS512", -8: "EdDSA"}
@@ -37,6 +37,11 @@ class Sign1:
         self.headers = decode(protected) if protected else {}
         if not isinstance(self.headers, dict):
             raise Malformed("not-a-cose-sign1", "the protected headers are no map")
+        if _CRITICAL in self.headers:
+            raise Malformed("critical-header", "headers that must be understood (RFC 9052 §3.1): there are none here")
+        both = self.headers.keys() & unprotected.keys()
+        if both:
+            raise Malformed("duplicate-key", f"header {min(map(repr, both))[:40]} is both protected and unprotected")
 
     @property
     def algorithm(self) -> object:

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from machine.bus import Bus
@@ -118,8 +118,8 @@ def kernel() -> Path | None:
     return next(fit, None)
 
 
-def linux(image: Path, command_line: str) -> float:
-    """Processor seconds from process start to the first line of init."""
+def linux(image: Path, command_line: str, words: Sequence[str] = ()) -> float:
+    """Processor seconds from process start to the first line of init; words: more arguments."""
     settings = (f"vmm.kernel={image}", "vmm.script=echo ready", f"vmm.cmdline={command_line}")
     start = resource.getrusage(resource.RUSAGE_CHILDREN)
     with subprocess.Popen(
@@ -129,6 +129,7 @@ def linux(image: Path, command_line: str) -> float:
             "import sys; from bridge.cli import main; sys.exit(main())",
             *("run", "linux-realm"),
             *(part for setting in settings for part in ("-s", setting)),
+            *words,
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

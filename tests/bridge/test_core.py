@@ -135,11 +135,97 @@ def test_mmio_read__extends_as_the_instruction_says(
     assert core.get_x(0, 1) == [result]
 
 
-def test_mmio__by_a_pair_is_named(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("word", "at", "after"),
+    [
+        pytest.param(0xB8404420, 0, 4, id="ldr w0, [x1], #4"),
+        pytest.param(0xB8408C20, 8, 8, id="ldr w0, [x1, #8]!"),
+        pytest.param(0xB81FC420, 0, -4, id="str w0, [x1], #-4"),
+        pytest.param(0xB8008C20, 8, 8, id="str w0, [x1, #8]!"),
+    ],
+)
+def test_mmio__with_writeback(bench: Bench, word: int, at: int, after: int) -> None:
+    """DDI 0487, C6.2: LDR and STR (immediate), pre-indexed and post-indexed."""
+    core = bench.core()
+    core.set_x(0, [0x55, UART])
+    assert bench.run(core, [word]) is Reason.MMIO
+    exit_ = core.exit
+    assert (exit_.pa, exit_.size) == (UART + at, 4)
+    assert core.get_x(0, 2) == [0x55, UART]
+    lib.cca_mmio_done(core.handle, 0x66)
+    assert Reason(core.run(100)) is Reason.SMC
+    assert core.get_x(0, 2) == [0x55 if exit_.is_write else 0x66, UART + after]
+
+
+def test_mmio__with_writeback_of_sp(bench: Bench) -> None:
     core = bench.core()
     core.set_x(1, [UART])
-    assert bench.run(core, [0xA9400820]) is Reason.MMIO_FORM  # ldp x0, x2, [x1]
-    assert core.exit.insn == 0xA9400820
+    assert bench.run(core, [0x9100003F, 0xB84047E0, 0x910003E1]) is Reason.MMIO  # mov sp, x1; ldr w0, [sp], #4
+    lib.cca_mmio_done(core.handle, 0x66)
+    assert Reason(core.run(100)) is Reason.SMC  # mov x1, sp
+    assert core.get_x(0, 2) == [0x66, UART + 4]
+
+
+@pytest.mark.parametrize(
+    ("word", "size", "result"),
+    [
+        pytest.param(0xA9400820, 8, [0x8123_4567_8000_0001, UART, 0xFFFF_FFFF_FFFF_FFFE], id="ldp x0, x2, [x1]"),
+        pytest.param(0xA9400821, 8, [7, 0x8123_4567_8000_0001, 0xFFFF_FFFF_FFFF_FFFE], id="ldp x1, x2, [x1]"),
+        pytest.param(0x29400820, 4, [0x8000_0001, UART, 0xFFFF_FFFE], id="ldp w0, w2, [x1]"),
+        pytest.param(0x69400820, 4, [0xFFFF_FFFF_8000_0001, UART, 0xFFFF_FFFF_FFFF_FFFE], id="ldpsw x0, x2, [x1]"),
+        pytest.param(0x28C10820, 4, [0x8000_0001, UART + 8, 0xFFFF_FFFE], id="ldp w0, w2, [x1], #8"),
+    ],
+)
+def test_mmio__load_of_a_pair_is_two_reads(bench: Bench, word: int, size: int, result: list[int]) -> None:
+    """DDI 0487, C6.2, LDP and LDPSW: both are read before a register is written."""
+    core = bench.core()
+    core.set_x(0, [7, UART, 9])
+    assert bench.run(core, [word]) is Reason.MMIO
+    seen = []
+    for answer in (0x8123_4567_8000_0001, 0xFFFF_FFFF_FFFF_FFFE):
+        seen.append((core.exit.pa, core.exit.size, core.exit.is_write))
+        assert core.get_x(0, 3) == [7, UART, 9]
+        lib.cca_mmio_done(core.handle, answer)
+        reason = Reason(core.run(100))
+    assert seen == [(UART, size, 0), (UART + size, size, 0)] and reason is Reason.SMC
+    assert core.get_x(0, 3) == result
+
+
+def test_mmio__store_of_a_pair_is_two_writes(bench: Bench) -> None:
+    core = bench.core()
+    core.set_x(0, [0x11, UART, 0x22])
+    assert bench.run(core, [0x29820820, 0x29400820]) is Reason.MMIO  # stp w0, w2, [x1, #16]!; ldp w0, w2, [x1]
+    seen = []
+    for _ in range(4):
+        seen.append((core.exit.pa - UART, core.exit.size, core.exit.value))
+        lib.cca_mmio_done(core.handle, 0x33)
+        reason = Reason(core.run(100))
+    assert seen == [(16, 4, 0x11), (20, 4, 0x22), (16, 4, 0), (20, 4, 0)] and reason is Reason.SMC
+    assert core.get_x(0, 3) == [0x33, UART + 16, 0x33]
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_mmio__an_abort_of_either_half_of_a_pair_changes_no_register(bench: Bench, half: int) -> None:
+    core = bench.core()
+    core.set_x(0, [7, UART, 9])
+    assert bench.run(core, [0x28C10820]) is Reason.MMIO
+    for _ in range(half):
+        lib.cca_mmio_done(core.handle, 1)
+        assert Reason(core.run(100)) is Reason.MMIO
+    lib.cca_external_abort(core.handle)
+    assert core.get_sysreg(ESR[2]) == 0x25 << 26 | 1 << 25 | 0x10
+    assert core.get_sysreg(FAR[2]) == UART + 4 * half
+    assert core.get_x(0, 3) == [7, UART, 9]
+    core.pc, core.pstate = CODE, 0x3C9
+    assert Reason(core.run(100)) is Reason.MMIO and core.exit.pa == UART, "from the start again"
+
+
+def test_mmio__by_simd_is_named(bench: Bench) -> None:
+    core = bench.core()
+    core.set_x(1, [UART])
+    assert bench.run(core, [0x3DC00020]) is Reason.MMIO_FORM  # ldr q0, [x1]
+    exit_ = core.exit
+    assert (exit_.insn, exit_.pa, exit_.size, exit_.is_write) == (0x3DC00020, UART, 16, 0)
 
 
 def test_mmio__misaligned_is_an_alignment_fault(bench: Bench) -> None:

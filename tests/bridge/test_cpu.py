@@ -94,5 +94,17 @@ def test_pa_range__is_the_machines(pa_bits: int, code: int) -> None:
     assert field("ID_AA64MMFR0_EL1", 0, pa_bits=pa_bits) == code
 
 
+@pytest.mark.parametrize(
+    ("pa_bits", "tgran4", "tgran16", "va_range"),
+    [(40, 0, 1, 0), (48, 0, 1, 0), (52, 1, 2, 1)],
+)
+def test_granules__all_three_are_there(pa_bits: int, tgran4: int, tgran16: int, va_range: int) -> None:
+    """DDI 0487, D19.2.64: TGran4 0 and TGran16 1 are supported, 1 and 2 with 52 bits; TGran64 0; stage 2 likewise."""
+    for engine in (0, (1 << 64) - 1):
+        shown = [field("ID_AA64MMFR0_EL1", low, engine=engine, pa_bits=pa_bits) for low in (28, 20, 24, 32, 36, 40)]
+        assert shown == [tgran4, tgran16, 0, 0, 0, 0]
+        assert field("ID_AA64MMFR2_EL1", 16, engine=engine, pa_bits=pa_bits) == va_range
+
+
 def test_id_registers__lie_in_the_id_space() -> None:
     assert all(encoding >> 7 == 0xC000 >> 7 for encoding in ID_REGISTERS.values())

@@ -64,6 +64,7 @@ HCR_RW, HCR_IMO, HCR_FMO, HCR_AMO, HCR_TGE = 1 << 31, 1 << 4, 1 << 3, 1 << 5, 1 
 ISR = sysreg(3, 0, 12, 1, 0)
 CNTP_CTL, CNTP_CVAL = sysreg(3, 3, 14, 2, 1), sysreg(3, 3, 14, 2, 2)
 CNTV_CTL, CNTV_CVAL = sysreg(3, 3, 14, 3, 1), sysreg(3, 3, 14, 3, 2)
+CNTV_TVAL, CNTVOFF = sysreg(3, 3, 14, 3, 0), sysreg(3, 4, 14, 0, 3)
 CNTPS_CTL, CNTPS_CVAL = sysreg(3, 7, 14, 2, 1), sysreg(3, 7, 14, 2, 2)
 CNTHP_CTL, CNTHP_CVAL = sysreg(3, 4, 14, 2, 1), sysreg(3, 4, 14, 2, 2)
 EL2H, EL1H, EL0 = 9, 5, 0
@@ -230,6 +231,28 @@ def test_timer__cnthp_is_ppi_26_at_its_instruction(board: Wired) -> None:
     assert core.get_sysreg(ELR[2]) == CODE + 4 * len(words) - 4
     assert board.board.ticks == at + 1  # and the SMC of the vector
     assert [irq.intid for irq in board.gic.interrupts() if irq.pending] == [26]
+
+
+@pytest.mark.parametrize("offset", [0, 5, 1 << 20, -(1 << 40), -(1 << 63)])
+def test_timer__cntv_fires_whatever_the_offset(board: Wired, offset: int) -> None:
+    """DDI 0487, D11.2.4: ((Counter - Offset) - CompareValue) is modulo 2^64, so that CNTVCT may be ahead or behind."""
+    core = board.host(27)
+    words = [*put(CNTVOFF, offset & (1 << 64) - 1), *put(CNTV_TVAL, 500), *put(CNTV_CTL, 1), WFI]
+    assert board.run(core, words) is Reason.SMC
+    assert taken_at(core, IRQ_OWN)
+    assert 500 <= board.board.ticks < 550
+
+
+def test_timer__is_deasserted_where_the_count_wraps(board: Wired) -> None:
+    """Asserted from the start with a count below zero; CNTVCT reaches zero, which is below CVAL, 300 ticks on."""
+    core = board.host(27)
+    board.code([*put(CNTVOFF, board.board.ticks + 300), *put(CNTV_CVAL, 1 << 63), *put(CNTV_CTL, 1), HERE])
+    core.pc, core.pstate = CODE, 0x3C9
+    levels = []
+    for insns in (100, 400):
+        core.run(insns)
+        levels.append([irq.intid for irq in board.gic.interrupts() if irq.pending])
+    assert levels == [[27], []]
 
 
 def test_timer__pends_again_after_eoi_while_it_is_asserted(board: Wired) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from bridge.errors import ConfigError
 from machine.config import load
 from machine.config.images import read_images
+from machine.machine import Machine
 
 from ..bridge.elf import NOP, elf, linux_image
 
@@ -349,6 +352,11 @@ BROKEN = [
         27,
         "host.behaviour[0].type: a way of the host firmware, boot.host is vmm",
     ),
+    (
+        "boot: {host: vmm}\nrealms: [{name: a, image: realm.elf}, {name: b, image: realm.elf}]",
+        13,
+        "boot.host: vmm: it runs one realm, `realms` has 2",
+    ),
     (H + "{type: evct}]}\n" + ONE, 27, f"host.behaviour[0].type: expected {KINDS}, got `evct` (did you mean `evict`?)"),
     (H + "{type: evict}]}\n" + ONE, 20, "host.behaviour[0]: the key `ipa` is missing"),
     (H + "{type: partial-ripas, pages: 0}]}\n" + ONE, 49, "host.behaviour[0].pages: expected at least 1, got `0`"),
@@ -630,3 +638,21 @@ def test_any_override__config_or_one_line(override: str) -> None:
         load("hello-realm", [override])
     except ConfigError as caught:
         assert str(caught).isprintable()
+
+
+def test_memory__that_this_computer_does_not_give(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_keywords: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    Path("m.yaml").write_text("layers: [board.yaml]\nmemory:\n  dram: {size: 1G}\n")
+    config = load("./m.yaml")
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    with pytest.raises(ConfigError) as caught:
+        Machine(config, lambda _line: None)
+    assert str(caught.value) == "./m.yaml:3:16: memory.dram.size: 1G of memory: Cannot allocate memory here"
+
+
+def test_vmm_kernel__firmware_that_there_is_none_of(folder: Path) -> None:
+    assert error("layers: [boards/vmm.yaml]\nvmm: {kernel: 'firmware:nosuch'}\n").startswith(
+        "./m.yaml:2:15: vmm.kernel: there is no firmware `nosuch`"
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge.errors import UserError
 from machine.config import load
 from machine.config.loader import MachineConfig
 from machine.config.shipped import names
@@ -79,10 +80,16 @@ def test_prediction__is_what_the_shipped_machine_measures(name: str) -> None:
     assert predicted(name) == measured(name) != []
 
 
+@pytest.mark.parametrize("name", ["hello-realm", "rsi-tour", "smp", "token"])
+def test_prediction__under_the_python_vmm(name: str) -> None:
+    assert predicted(name, "boot.host=vmm") == measured(name, "boot.host=vmm") == predicted(name)
+
+
+@pytest.mark.parametrize("host", ["firmware", "vmm"])
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("recs", [1, 2, 3, 4])
-def test_prediction__hash_and_recs(algorithm: str, recs: int) -> None:
-    overrides = (f"realms.0.hash={algorithm}", f"realms.0.recs={recs}")
+def test_prediction__hash_and_recs(algorithm: str, recs: int, host: str) -> None:
+    overrides = (f"realms.0.hash={algorithm}", f"realms.0.recs={recs}", f"boot.host={host}")
     found = predicted("hello-realm", *overrides)
     assert found == measured("hello-realm", *overrides)
     assert len(found[0]) == (64 if algorithm == "sha256" else 128)
@@ -117,6 +124,17 @@ def test_ripas_entries__an_unaligned_base_needs_a_table() -> None:
     entries = list(ripas_entries(4096, 2 * MIB + 4096, 2, set()))
     assert entries[0] == (4096, 8192) and len(entries) == 511 + 1
     assert entries[-1] == (2 * MIB, 2 * MIB + 4096)
+
+
+def test_prediction__of_a_host_that_builds_otherwise() -> None:
+    """`conformance` makes its realms in ways of its own."""
+    with pytest.raises(UserError, match="firmware:conformance makes realms of its own"):
+        predict(load("conformance"))
+
+
+@pytest.mark.skipif(cached_kernel() is None, reason="no kernel was fetched")
+def test_prediction__linux_under_the_shipped_vmm() -> None:
+    assert predicted("linux-realm") == [built(load("linux-realm"))]
 
 
 @pytest.mark.skipif(cached_kernel() is None, reason="no kernel was fetched")
@@ -181,7 +199,7 @@ def built(config: MachineConfig) -> str:
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-@pytest.mark.parametrize("vcpus", [1, 2, 4])
+@pytest.mark.parametrize("vcpus", [1, 2, 3, 4])
 def test_prediction__linux_under_the_vmm(tmp_path: Path, algorithm: str, vcpus: int) -> None:
     config = linux(tmp_path, f"vmm.hash={algorithm}", f"vmm.vcpus={vcpus}")
     assert predict(config)[0].rim == built(config)

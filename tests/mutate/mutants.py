@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from rmm.abi import psci, rmi, rsi
 from rmm.abi.call import Call, Condition
-from rmm.abi.values import PsciStatus, RmiStatus, RsiStatus
+from rmm.abi.values import El3Status, PsciStatus, RmiStatus, RsiStatus
 
 NO_LEVEL = 9  # an index that no walk and no realm state has
 OTHER = {  # two statuses of each interface: what one does not answer, the other must
     "RMI": (RmiStatus.ERROR_REALM, RmiStatus.ERROR_REC),
     "RSI": (RsiStatus.ERROR_STATE, RsiStatus.ERROR_INPUT),
     "PSCI": (PsciStatus.INTERNAL_FAILURE, PsciStatus.DENIED),
+    "RMM": (El3Status.BAD_ADDR, El3Status.INVAL),  # tests/machine/test_attestation.py
 }
 
 

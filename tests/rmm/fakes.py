@@ -8,6 +8,7 @@ from typing import Any
 
 from rmm.abi import rmi
 from rmm.abi.call import Call
+from rmm.abi.named import Interface
 from rmm.abi.structs import HOST_CALL, REALM_PARAMS, REC_ENTER, REC_EXIT, REC_PARAMS
 from rmm.bare import Act, BareMemory, BarePlatform, ScriptedRec
 from rmm.features import Features
@@ -81,6 +82,7 @@ class World:
             attester=attester,
             amend=amend,
         )
+        self.rmi: Interface[tuple[int, ...]] = Interface(rmi.CALLS, lambda decl, args: self.call(decl, *args))
         self._next = BASE
         self.vmid = 0
 

@@ -57,6 +57,43 @@ def test_a_wrong_observation_is_found(tmp_path: Path, kind: str) -> None:
     assert replay([changed(tmp_path, change)]).failed == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("smc", "args", [0, 0, 0]),
+        ("smc", "args", ["0", 0, 0, 0, 0, 0]),
+        ("smc", "args", [1 << 64, 0, 0, 0, 0, 0]),
+        ("smc", "fid", None),
+        ("smc", "out", "x"),
+        ("w64", "val", -1),
+        ("w64", "pa", 0x8100_0000 - 7),
+        ("zero", "pa", 0x8100_0000 - 8),
+        ("zero", "pa", 4096),
+    ],
+)
+def test_malformed_operation(tmp_path: Path, kind: str, key: str, value: object) -> None:
+    def change(sequence: dict[str, Any]) -> None:
+        next(op for op in sequence["ops"] if op["op"] == kind)[key] = value
+
+    with pytest.raises(CorpusError, match=r":1 \(seed \d+\): malformed operation"):
+        replay([changed(tmp_path, change)])
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("bad.jsonl.gz", b"no gzip", "Not a gzipped file"),
+        ("bad.jsonl.gz", gzip.compress(b'{"ops": []}' * 100, mtime=0)[:-12], "ended before"),
+        ("bad.jsonl", b"\xff\xfe", "can't decode"),
+    ],
+)
+def test_unreadable_files(tmp_path: Path, name: str, data: bytes, why: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(CorpusError, match=rf"{name}:1: cannot be read: .*{why}"):
+        replay([path])
+
+
 def test_malformed_files(tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl"
     for text in ("{", "[]", '{"ops": 1}', '{"ops": [{"op": "smc"}]}', '{"ops": [{"op": "nonsense"}]}'):

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rmm.abi import rmi
-from rmm.measurement import extend_rem, hash_function
+from rmm.abi.structs import REC_PARAMS
+from rmm.measurement import extend_rem, hash_function, rim_after_rec
 from rmm.realm import Realm
 from tests.rmm.fakes import G, World
 
@@ -60,6 +63,24 @@ def test_rim__what_the_parameters_leave_in_and_out() -> None:
     assert rim() != rim(sve_vl=1)
     assert rim() != rim(pmu_num_ctrs=1)
     assert rim(flags=8) != rim()
+
+
+def test_rim__personalization_does_not_count() -> None:
+    """§9.1: rpv is not among the fields that are kept."""
+    assert rim() == rim(rpv=b"\xff" * 64)
+
+
+def test_rim__of_a_rec_its_state_counts_and_not_its_mpidr() -> None:
+    """§9.4: flags, pc and gprs are kept; mpidr, num_aux and aux are not."""
+
+    def after(**values: Any) -> bytes:
+        params = REC_PARAMS.pack({"flags": 1, "pc": 0x1000, "gprs": [0] * 8, **values})
+        return rim_after_rec(hash_function(0), bytes(32), params)
+
+    assert after() == after(mpidr=0x0F03) == after(num_aux=16, aux=[0x1000 * i for i in range(16)])
+    gprs = [[int(i == j) for i in range(8)] for j in range(8)]
+    others = [after(flags=3), after(pc=0x1004), *(after(gprs=values) for values in gprs)]
+    assert len({after(), *others}) == 1 + len(others)
 
 
 def unchanged(world: World, realm: Realm, act: object) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from rmm.attestation import claims as c
 from rmm.attestation import cose
 from rmm.attestation.attester import RealmAttester
-from rmm.attestation.cbor import Malformed, encode
+from rmm.attestation.cbor import Malformed, decode, encode
 from rmm.attestation.token import combine, parse, realm_claims
 from rmm.attestation.verify import Check, Expected, checks
 from rmm.bare import BareMemory
@@ -23,6 +24,7 @@ from rmm.bare import BareMemory
 REAL = (Path(__file__).parent / "cca-token.bin").read_bytes()
 KEY, PLATFORM_KEY = bytes(47) + b"\x05", bytes(47) + b"\x07"
 ES384 = cose.Es384()
+PUBLIC = cose.encode_key(*ES384.public(KEY))
 CHALLENGE = bytes(range(64))
 RIM = hashlib.sha256(b"rim").digest()
 
@@ -124,6 +126,32 @@ def test_claims_have_their_keys_and_types() -> None:
     assert (key[1], key[-1], len(key[-2]), len(key[-3])) == (2, 2, 48, 48)
 
 
+def test_ours_is_canonical_throughout() -> None:
+    """RFC 8949 §4.2.1, in the token, its halves, their headers, their claims and the key."""
+    whole = token()
+    items = [whole, cose.PROTECTED, realm_payload()[44237]]
+    for half in cbor2.loads(whole).value.values():
+        items += [half, cbor2.loads(half).value[2]]
+    for item in items:
+        assert cbor2.dumps(cbor2.loads(item), canonical=True) == item
+    assert [list(cbor2.loads(item)) for item in items if item[0] >> 5 == 5] == [
+        [1],
+        [1, -1, -2, -3],
+        [10, 256, 265, 2395, 2396, 2399, 2401, 2402],
+        [10, 265, 44235, 44236, 44237, 44238, 44239, 44240],
+    ]
+
+
+@pytest.mark.parametrize(
+    "key", [bytes(48), cose.P384_ORDER.to_bytes(48, "big"), b"\xff" * 48, b"\1" * 47, b"\0" * 48 + b"\1"]
+)
+def test_a_scalar_that_is_no_key_is_refused(key: bytes) -> None:
+    """SEC 1, §3.2: 1 to n - 1."""
+    with pytest.raises(ValueError, match="not a P-384 private key"):
+        ES384.public(key)
+    assert ES384.public((cose.P384_ORDER - 1).to_bytes(48, "big"))[0] == ES384.public(bytes(47) + b"\1")[0]
+
+
 def test_signatures_are_the_same_every_time() -> None:
     assert token() == token()
 
@@ -155,9 +183,14 @@ FAULTS = [
     ("realm", 44237, b"\x01", ["realm key", "realm signature"]),
     ("realm", 44237, encode({1: 2, -1: 1, -2: bytes(32), -3: bytes(32)}), ["realm key", "realm signature"]),
     ("realm", 44237, encode({1: 2, -1: 2, -2: bytes(48), -3: bytes(48)}), ["realm key", "realm signature"]),
+    *(
+        ("realm", 44237, encode({**cbor2.loads(PUBLIC), **change}), ["realm key", "realm signature"])
+        for change in ({1: 1}, {-1: 1}, {-2: bytes(47)}, {-3: bytes(49)}, {-2: "x" * 48}, {-3: 5}, {-3: None})
+    ),
     ("platform", 10, bytes(32), ["binding"]),
     ("platform", 256, bytes(33), ["platform claims"]),
     ("platform", 2395, 1 << 16, ["platform claims"]),
+    ("platform", 2395, -1, ["platform claims"]),
     ("platform", 2396, bytes(31), ["platform claims"]),
     ("platform", 2399, [], ["platform claims"]),
     ("platform", 2399, [{1: "RMM", 2: bytes(32)}], ["platform claims"]),
@@ -201,6 +234,26 @@ def test_another_algorithm_is_found(algorithm: Any) -> None:
     realm = encode([protected, {}, payload, signature], 18)
     platform = signed(PLATFORM_KEY, encode(platform_claims(hashlib.sha256(realm_payload()[44237]).digest())))
     assert failed(combine(platform, realm)) == ["realm algorithm", "realm signature"]
+    check = next(one for one in checks(parse(combine(platform, realm))) if one.name == "realm algorithm")
+    found = {-7: "-7 (ES256)", -36: "-36 (ES512)", -8: "-8 (EdDSA)", None: "none"}.get(algorithm, "'ES384'")
+    assert str(check) == f"realm algorithm: FAILED ({found}, expected -35 (ES384))"
+
+
+def test_an_algorithm_that_nothing_protects_is_none() -> None:
+    payload = encode(realm_payload())
+    signature = ES384.sign(KEY, cose.sig_structure(b"", payload))
+    platform = signed(PLATFORM_KEY, encode(platform_claims(hashlib.sha256(realm_payload()[44237]).digest())))
+    realm = encode([b"", {1: -35}, payload, signature], 18)
+    assert failed(combine(platform, realm)) == ["realm algorithm", "realm signature"]
+
+
+def test_what_was_found_is_said() -> None:
+    found = {one.name: str(one) for one in checks(parse(token()), None, Expected(rims=[bytes(32)], rpv=b"\1" * 64))}
+    assert found["rim"] == f"rim: FAILED (found {RIM.hex()}, expected {bytes(32).hex()})"
+    several = checks(parse(token()), None, Expected(rims=[bytes(32), bytes(64)]))
+    assert str([*several][-1]) == f"rim: FAILED (found {RIM.hex()}, none of the 2 expected)"
+    long = checks(parse(changed("realm", 10, bytes(65))), None, Expected(challenge=CHALLENGE))
+    assert str([*long][-1]) == f"challenge: FAILED (found 65 bytes, expected {CHALLENGE.hex()})"
 
 
 @pytest.mark.parametrize(
@@ -224,6 +277,35 @@ def test_what_was_expected_is_compared(expected: Expected, name: str) -> None:
 # What is not read at all
 
 NESTED = b"\x81" * 100_000
+# The largest that is read, and what is refused beyond it.
+LIMITS = [
+    (lambda n: b"\x59" + (n - 3).to_bytes(2, "big") + bytes(n - 3), 64 << 10, "oversized"),
+    (lambda n: b"\x81" * n + b"\0", 8, "too-deep"),
+    (lambda n: b"\x99" + (n - 1).to_bytes(2, "big") + bytes(n - 1), 4096, "too-many-items"),
+]
+
+
+@pytest.mark.parametrize(("item", "most", "name"), LIMITS)
+def test_limits(item: Callable[[int], bytes], most: int, name: str) -> None:
+    decode(item(most))
+    with pytest.raises(Malformed) as caught:
+        decode(item(most + 1))
+    assert caught.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (0, "unknown"), (0xFF, "unknown"), (0x100, "reserved"), (0x2FFF, "reserved"), (0x3000, "secured"),
+        (0x30FF, "secured"), (0x3100, "reserved"), (0x6000, "decommissioned"), (0xFFFF, "reserved"),
+    ],
+)  # fmt: skip
+def test_lifecycle__its_name_and_its_bounds(value: int, name: str) -> None:
+    """§10.4: 0x3000 to 0x30FF is secured."""
+    assert c.lifecycle_name(value) == name
+    assert failed(changed("platform", 2395, value), Expected(lifecycles=[name])) == []
+
+
 MALFORMED = [
     (b"", "truncated"),
     (REAL[:-1], "truncated"),
@@ -253,8 +335,14 @@ MALFORMED = [
     (encode({44234: 1, 44241: b""}, 399), "not-a-cca-token"),
     (combine(b"\xd2\x80", b"\xd2\x80"), "not-a-cose-sign1"),
     (combine(encode([b"", {}, None, b""], 18), b""), "not-a-cose-sign1"),
+    (combine(encode(["", {}, b"\xa0", b""], 18), b""), "not-a-cose-sign1"),
+    (combine(encode([b"", [], b"\xa0", b""], 18), b""), "not-a-cose-sign1"),
+    (combine(encode([b"", {}, b"\xa0", 1], 18), b""), "not-a-cose-sign1"),
+    (combine(encode([b"", {}, b"\xa0", b"", b""], 18), b""), "not-a-cose-sign1"),
     (combine(encode([b"\x80", {}, b"\xa0", b""], 18), b""), "not-a-cose-sign1"),
     (combine(encode([b"\xa2\x01\x26\x01\x26", {}, b"\xa0", b""], 18), b""), "duplicate-key"),
+    (combine(encode([encode({1: -35, 2: [1]}), {}, b"\xa0", b""], 18), b""), "critical-header"),
+    (combine(encode([cose.PROTECTED, {1: -7}, b"\xa0", b""], 18), b""), "duplicate-key"),
     (combine(encode([b"", {}, b"\x80", b""], 18), b""), "no-claims"),
     (combine(encode([b"", {}, b"\xa2\x0a\x01\x0a\x02", b""], 18), b""), "duplicate-key"),
 ]

@@ -371,3 +371,71 @@ def test_a_new_rec_at_the_same_granule_has_no_token() -> None:
     assert rec.token is None
     world.ok(rmi.REALM_ACTIVATE, realm.rd)
     assert Guest(world, realm, rec, pages).rsi(CONTINUE, PAGE, 0, G)[:2] == [STATE, 0]
+
+
+class Rec:
+    """A REC and what its token must be.  began: number of the last INIT that counts, 0 when there is none."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self.began = 0
+        self.at = 0
+
+
+STEPS = st.tuples(
+    st.integers(0, 2),  # REC
+    st.sampled_from(("init", "continue", "continue", "continue", "late", "absent")),
+    st.integers(0, G - 1),
+    st.integers(0, 700),
+)
+
+
+@given(steps=st.lists(STEPS, max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_recs_interleave_in_any_way(steps: list[tuple[int, str, int, int]]) -> None:
+    """Each against a model of §4.5 and §4.6: interrupted ones, ones whose page goes away, ones begun anew."""
+    world = World(attester=FakeAttester())
+    realm = world.realm()
+    pages = {PAGE * (n + 1): world.ram(realm, PAGE * (n + 1)) for n in range(3)}
+    recs = [Rec(Guest(world, realm, world.rec(realm, flags=1), pages)) for _ in range(3)]
+    world.ok(rmi.REALM_ACTIVATE, realm.rd)
+    inits = 0
+    for number, what, offset, size in steps:
+        rec, ipa = recs[number], PAGE * (number + 1)
+        pe = context(rec.guest.rec)
+        if what == "init":
+            inits += 1
+            rec.began, rec.at = inits, 0
+            rec.guest.enter(smc(INIT, *CHALLENGE))
+            assert pe.x[:2] == [SUCCESS, 0x1234]
+            continue
+        size = min(size, G - offset)
+        token = WHOLE + b"signed claims %d" % rec.began
+        page = pages[ipa]
+        signed = rec.guest.rec.token is not None and rec.guest.rec.token.signed is not None
+        pe.irqs = int(what == "late")
+        if what == "absent":
+            world.ok(rmi.DATA_DESTROY, realm.rd, ipa)
+        pe.pc = 0x1000
+        exit_ = rec.guest.enter(smc(CONTINUE, ipa, offset, size, X4))
+        pe.irqs = 0
+        if what == "absent" and rec.began:
+            assert exit_["exit_reason"] == SYNC and exit_["hpfar"] == ipa >> 8 and pe.pc == 0x1000
+        elif not rec.began:
+            assert pe.x[:2] == [STATE, 0]
+        elif what == "late" and not signed:
+            assert exit_["exit_reason"] == IRQ and pe.x[:2] == [INCOMPLETE, 0]
+        else:
+            part = token[rec.at : rec.at + size]
+            rec.at += len(part)
+            ends = size > 0 and rec.at == len(token)
+            assert pe.x[:2] == [SUCCESS if ends else INCOMPLETE, len(part)]
+            assert world.memory.read(page + offset, len(part)) == part
+            if ends:
+                rec.began = 0
+        if what == "absent":  # the host gives it back: the realm asks for RAM again
+            guest = rec.guest
+            guest.enter(smc(SET, ipa, ipa + G, 1, 1))
+            world.ok(rmi.RTT_SET_RIPAS, realm.rd, guest.rec.pa, ipa, ipa + G)
+            guest.enter()
+            world.ok(rmi.DATA_CREATE_UNKNOWN, realm.rd, page, ipa)

@@ -148,7 +148,7 @@ def test_kind_host__a_timers_interrupt_comes_once_and_at_once() -> None:
     result = host()
     passed(result)
     lines = section(result, "a timer")
-    assert lines[:4] == ["kind", "ok   its interrupt comes", "ok   while it is asserted", "ok   at once"]
+    assert lines[:3] == ["kind", "ok   its interrupt comes while it is asserted", "ok   at once"]
     assert {"ok   and only once", "ok   armed again, it comes again"} <= set(lines)
 
 
@@ -168,8 +168,7 @@ def test_delay_interrupt__of_the_other_timer_alone() -> None:
 def test_duplicate_interrupt__comes_once_more_with_the_timer_quiet() -> None:
     result = host("{type: duplicate-interrupt, times: 1}")
     passed(result)
-    lines = section(result, "a timer")
-    assert {"ok   and once more, for nothing", "ok   with the timer quiet"} <= set(lines)
+    assert "ok   and once more, with the timer quiet" in section(result, "a timer")
 
 
 def test_interrupts__with_a_single_list_register() -> None:

@@ -106,6 +106,7 @@ def test_handoff__is_what_el3_firmware_leaves(tmp_path: Path, board: str) -> Non
     for number, pe in enumerate(handoff(tmp_path, board)):
         assert pe["CurrentEL"] == 2 << 2
         assert pe["sctlr_el2"] & (1 | 1 << 2 | 1 << 25) == 0, "MMU and data cache off, little-endian"
+        assert pe["sctlr_el2"] == 0x30C5_0830, "RES1 bits (DDI 0487, SCTLR_EL2)"
         assert pe["daif"] == 0xF << 6, "all exceptions masked"
         assert pe["spsel"] == 1
         assert pe["S3_4_C12_C9_5"] & 1, "ICC_SRE_EL2.SRE: EL3 has set ICC_SRE_EL3.SRE and .Enable"

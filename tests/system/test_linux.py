@@ -99,6 +99,25 @@ def test_linux__calls_come_in_the_order_that_a_real_realm_makes_them(traced: Res
     assert at == len(found), "SYSTEM_OFF is the last"
 
 
+@needs_modules
+def test_linux__early_console_to_power_off_without_a_warning(tmp_path: Path) -> None:
+    """Every device is mapped by its alias, and the disk bounces: Linux' own words, from the first line to the last."""
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(b"abcdefgh" * 64)
+    result = boot(
+        tmp_path,
+        vcpus=2,
+        disks=[{"file": str(disk), "mode": "ro"}],
+        cmdline="earlycon=uart,mmio,0x101000000",
+        script="cat /dev/vda",
+    )
+    assert result.code == 0
+    assert "] earlycon: uart" in result.out
+    assert "abcdefgh" * 64 in result.out
+    assert result.out.index("Booting Linux on physical CPU") < result.out.index("smp: Brought up 1 node, 2 CPUs")
+    assert not [line for line in result.lines if re.search("WARNING|Call trace|BUG|Oops|Unable to", line)]
+
+
 # Consoles, vCPUs, the kernel's own words
 
 
@@ -233,6 +252,16 @@ def test_linux__system_reset_ends_the_run_by_name(tmp_path: Path) -> None:
     assert "PSCI_SYSTEM_RESET" in result.out
     assert result.lines[-1].startswith("ccabridge: guest-exit 1: realm `linux` asks for a reset")
     assert result.lines[-1].endswith("before its script has ended")
+
+
+def test_linux__that_panics_before_its_console_works_gets_a_hint(tmp_path: Path) -> None:
+    """Too little memory is known to Linux alone: enough for the images, not for what it does with them."""
+    result = boot(tmp_path, memory="56M", script="echo", cmdline="")
+    assert result.code == 1
+    assert result.lines[-1] == (
+        "ccabridge: guest-exit 1: realm `linux` asks for a reset: a realm cannot be reset before its script has ended; "
+        "it has printed nothing: -p earlycon=uart,mmio,0x101000000 shows why, and 56M of RAM may be too little (-m)"
+    )
 
 
 def test_linux__stuck_guest_is_named(tmp_path: Path) -> None:

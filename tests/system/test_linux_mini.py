@@ -70,7 +70,7 @@ def test_mini_linux__makes_its_calls_in_linux_order() -> None:
     names = [match[1] for line in result.lines if (match := re.search(r"\] ((?:PSCI|RSI)_\w+)\(", line))]
     assert names[:6] == ["PSCI_VERSION", *["PSCI_FEATURES"] * 5]
     assert names[6:10] == ["RSI_VERSION", "RSI_REALM_CONFIG", "RSI_IPA_STATE_SET", "RSI_IPA_STATE_SET"]
-    assert names[10:14] == ["RSI_IPA_STATE_GET"] * 4
+    assert names[10:14] == ["RSI_IPA_STATE_GET"] * 4  # the pool, then devices
     assert names[-1] == "PSCI_SYSTEM_OFF"
 
 
@@ -88,3 +88,16 @@ def test_mini_linux__stopped_half_way_is_named() -> None:
     assert re.search(r"^  in: rec 0 of realm 0x[0-9a-f]+, EL1$", result.out, re.M)
     assert re.search(r"^  PC: 0x800[0-9a-f]+ <[a-z_]\w+(\+0x[0-9a-f]+)?>", result.out, re.M), result.out[-2000:]
     assert re.search(r"^  last exits:\n    vCPU 0: SYNC ESR=0x90000007 .* IPA=0x800[0-9a-f]+$", result.out, re.M)
+
+
+def test_mini_linux__stopped_half_way_is_named_by_the_system_map_that_was_given(tmp_path: Path) -> None:
+    names = tmp_path / "System.map"
+    names.write_text("ffff800080000000 T _text\nffff800080000000 T of_the_map\nffff800080800000 B _end\n")
+    result = ccabridge("run", "--realm", "mini-linux", "--symbols", str(names), "-s", "limits.instructions=60000")
+    assert result.code == 124
+    assert re.search(r"^  PC: 0x800[0-9a-f]+ <of_the_map\+0x[0-9a-f]+>", result.out, re.M), result.out[-2000:]
+    names.write_text("0000000000000000 T\n")
+    result = ccabridge("run", "--realm", "mini-linux", "--symbols", str(names))
+    assert result.code == 2
+    assert result.err.startswith(f"ccabridge: error: --symbols: vmm.symbols: {names}:1: ")
+    assert len(result.err.splitlines()) == 1

@@ -238,6 +238,8 @@ def test_own_service__may_fail_to_initialise(tmp_path: Path) -> None:
         ([0xF940_0000 | 30], UNHANDLED, "exceptions nest"),
         ([0x5280_0200, 0xD518_4000, 0xD518_4020, ERET], UNHANDLED, "AArch32"),  # SPSR_EL1.M[4]
         ([0xD45E_0000], UNHANDLED, "exceptions nest"),  # semihosting is the boot world's
+        # mov x0, #0x800_0000_0000; ldr x1, [x0]: rmm-abi.md 13.8, beyond PPS
+        ([0xD2C1_0000, 0xF940_0001], UNHANDLED, "GPC exception: PA 0x80000000000 is beyond"),
     ],
 )
 def test_service__what_nobody_handles_ends_the_machine_by_name(

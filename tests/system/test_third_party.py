@@ -14,6 +14,7 @@ import pytest
 
 from bridge.image import flatten, read_image
 from firmware import toolchain
+from tests.system.assemble import assemble
 from tests.system.cli import ccabridge
 
 HERE = Path(__file__).parent / "bare"
@@ -129,3 +130,28 @@ def test_what_is_absent__is_named(tmp_path: Path, board: str) -> None:
     assert "ccabridge: stopped: WFI in the Normal world and no interrupt can come" in stopped.lines
     assert "  1 access to an address where the board has nothing:" in stopped.lines
     assert any(line.strip().startswith(text) for line in stopped.lines), stopped.out
+
+
+@pytest.mark.parametrize("word", [0x3DC00020, 0xC85F7C20, 0xF8E00020], ids=["ldr q0", "ldxr x0", "ldaddal x0"])
+def test_what_is_absent__by_an_instruction_that_devices_do_not_take(tmp_path: Path, word: int) -> None:
+    """An external abort as any other, and named."""
+    program = f"""
+    adr x2, vectors
+    msr vbar_el2, x2
+    ldr x1, =0x1C130000
+    .inst {word:#x}
+    b .
+    .balign 2048
+vectors:
+    .zero 0x200
+    mrs x3, esr_el2
+    lsr x3, x3, #26
+    sub x3, x3, #0x25
+    cbnz x3, .
+    ldr w0, =0x84000008
+    smc #0
+    """
+    image = assemble(tmp_path, program, BASES["fvp-base"])
+    result = ccabridge("run", "fvp-base", "--load", str(image), "-v")
+    assert result.code == 0, result.out
+    assert "bytes at PA 0x1c13_0000 by normal world, PE 0, PC 0x8800000c" in result.err

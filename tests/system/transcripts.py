@@ -4,6 +4,9 @@
         output, indented by four
     <!-- end -->
 
+`exits 1: ` before a command is its exit code, ` > FILE` behind it keeps what it prints for the next one, `$(COMMAND)`
+in it is what a command prints.  Between `<!-- file: NAME -->` and `<!-- end -->`, a block of code is a file.
+
 `python -m tests.system.transcripts` writes them anew.
 """
 
@@ -14,7 +17,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from tests.system.cli import ccabridge
+from tests.system.cli import Result, ccabridge
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
@@ -24,24 +27,35 @@ PAGES = (
     "docs/secure-world.md",
     "docs/debugging.md",
     "docs/snapshots.md",
+    "docs/attestation.md",
 )
-MARK = re.compile(r"(<!-- transcript: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+MARK = re.compile(r"(<!-- transcript: (?:exits (\d+): )?([^\n]+?)(?: > (\S+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+SUBSTITUTE = re.compile(r"\$\((.+?)\)")
+FILE = re.compile(r"<!-- file: (\S+) -->\n```\w*\n(.*?)```\n<!-- end -->", re.DOTALL)
 
 
 def renewed(text: str) -> str:
-    """The page with every transcript as the command prints it now, one after the other in an empty folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        return _renewed(text, Path(folder))
+    """The page with every transcript as the command prints it now; files that one writes are there for the next."""
 
+    def run(command: str, code: int = 0) -> Result:
+        command = SUBSTITUTE.sub(lambda inner: run(inner[1]).out.strip(), command)
+        result = ccabridge(*shlex.split(command), cwd=Path(folder))
+        assert result.code == code, f"{command}: {result.code}\n{result.out[-1000:]}{result.err}"
+        return result
 
-def _renewed(text: str, folder: Path) -> str:
     def renew(match: re.Match[str]) -> str:
-        result = ccabridge(*shlex.split(match[2]), cwd=folder)
-        assert result.code == 0, f"{match[2]}: {result.out[-1000:]}{result.err}"
+        exits, command, file = match[2] or 0, match[3], match[4]
+        result = run(command, int(exits))
+        if file is not None:
+            (Path(folder) / file).write_text(result.out, encoding="utf-8")
+            return match[0]
         body = "".join(f"    {line}\n" if line else "\n" for line in result.lines)
-        return f"{match[1]}\n{body}\n{match[4]}"
+        return f"{match[1]}\n{body}\n{match[6]}"
 
-    return MARK.sub(renew, text)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in FILE.findall(text):
+            (Path(folder) / name).write_text(content, encoding="utf-8")
+        return MARK.sub(renew, text)
 
 
 def main() -> None:

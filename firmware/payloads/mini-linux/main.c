@@ -34,6 +34,7 @@ static struct queue hvc;
 static uint64_t hvc_page;
 static char early[8192];
 static size_t held;
+static int uart_is_there;
 static volatile uint64_t taken[2], last_intid[2], second_is_up, second_may_go;
 
 static int wait_done(struct queue *queue, uint32_t *written)
@@ -68,10 +69,10 @@ static void hvc_write(const char *text, size_t length)
     }
 }
 
-/* The 16550; without one virtio-console, once it is there. */
+/* The 16550, once it is mapped; without one virtio-console, once it is there. */
 void console_write(const char *text, size_t length)
 {
-    if (board.uart.base) {
+    if (uart_is_there) {
         for (size_t i = 0; i < length; i++) {
             if (text[i] == '\n')
                 put('\r');
@@ -83,6 +84,11 @@ void console_write(const char *text, size_t length)
         for (size_t i = 0; i < length && held < sizeof early; i++)
             early[held++] = text[i];
     }
+}
+
+static void tell_what_was_held(void)
+{
+    console_write(early, held);
 }
 
 /* The VMM's exit code is what the project's init says; see machine/vmm/linux/initramfs.py. */
@@ -145,6 +151,15 @@ void realm_exception(struct frame *frame)
 
 /* SMCs, in the order in which Linux makes them (linux-realm.md) */
 
+/* The device tree has no shared bits: what is EMPTY there is reached by its alias, as by Linux' ioremap. */
+static void use_alias(struct range *device)
+{
+    uint64_t top, ripas, base = device->base & -GRANULE, end = (device->base + device->size + GRANULE - 1) & -GRANULE;
+    check(rsi_ipa_state_get(base, end, &top, &ripas) == RSI_SUCCESS && ripas == RSI_RIPAS_EMPTY && top >= end,
+          "a device's pages are EMPTY: it is used by its alias");
+    device->base |= shared_bit;
+}
+
 static void firmware_calls(void)
 {
     uint64_t lower, higher, top, ripas, base, response;
@@ -158,7 +173,6 @@ static void firmware_calls(void)
     check_equal(rsi_version(0x10000, &lower, &higher), RSI_SUCCESS, "RSI_VERSION agrees to 1.0");
     check_equal(rsi_realm_config((uint64_t)config), RSI_SUCCESS, "RSI_REALM_CONFIG");
     shared_bit = 1UL << (((struct rsi_realm_config *)config)->ipa_width - 1);
-    check((board.gicd.base & shared_bit) != 0, "devices are in the shared half");
     uint64_t end = board.memory.base + board.memory.size;
     base = board.memory.base;
     while (base < end && rsi_ipa_state_set(base, end, RSI_RIPAS_RAM, RSI_NO_CHANGE_DESTROYED, &base, &response) == 0)
@@ -171,12 +185,12 @@ static void firmware_calls(void)
     check_equal(base, end, "the bounce buffer is given up");
     check(rsi_ipa_state_get((uint64_t)pool, (uint64_t)pool + sizeof pool, &top, &ripas) == RSI_SUCCESS &&
               ripas == RSI_RIPAS_EMPTY && top == end, "and EMPTY throughout");
-    const struct range windows[] = {board.gicd, board.gicr, board.uart};
-    for (unsigned i = 0; i < (board.uart.base ? 3 : 2); i++) {
-        uint64_t at = (windows[i].base & ~shared_bit) & -GRANULE;
-        check(rsi_ipa_state_get(at, at + GRANULE, &top, &ripas) == RSI_SUCCESS && ripas == RSI_RIPAS_EMPTY,
-              "a device's page is EMPTY: it is used by its alias");
-    }
+    use_alias(&board.gicd);
+    use_alias(&board.gicr);
+    if (board.uart.base)
+        use_alias(&board.uart);
+    for (unsigned i = 0; i < board.virtios; i++)
+        use_alias(&board.virtio[i].reg);
 }
 
 /* Memory */
@@ -197,6 +211,9 @@ static void map(void)
     }
     if (check(ok, "stage 1: RAM, the buffer's alias, the devices"))
         s1_enable_el1(&s1);
+    uart_is_there = board.uart.base != 0;
+    if (uart_is_there)
+        tell_what_was_held();
 }
 
 static uint64_t shared_page(void)
@@ -221,8 +238,8 @@ static void try_console(uint64_t base)
     check(virtio_queue(&hvc, base, 1, shared_page()), "virtio-console has a transmit queue");
     virtio_ready(base);
     hvc_page = shared_page();
-    if (!board.uart.base)
-        hvc_write(early, held);
+    if (!uart_is_there)
+        tell_what_was_held();
 }
 
 static void try_block(uint64_t base, uint32_t intid)

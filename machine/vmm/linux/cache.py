@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.errors import UserError
+from machine.folders import user_folder
 
 IMAGE, BUSYBOX, MODULES, ABOUT = "Image", "busybox", "modules", "about.json"
 
@@ -32,10 +32,7 @@ class CachedKernel:
 
 def cache_dir() -> Path:
     """`$XDG_CACHE_HOME/ccabridge/linux`, `~/.cache/ccabridge/linux` by default."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # XDG Base Directory Specification: a relative path is invalid and must be ignored.
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
-    return root / "ccabridge" / "linux"
+    return user_folder("XDG_CACHE_HOME", ".cache") / "linux"
 
 
 def cached_kernels() -> list[CachedKernel]:

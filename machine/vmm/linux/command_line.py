@@ -13,14 +13,23 @@ MAX_LENGTH = 2047
 _CONSOLE = re.compile(
     r"(?:^| )((?:earlycon=\w+,(?:mmio\w*,)?|console=\w+,mmio\w*,)(0x[0-9a-fA-F]{1,16}|\d{1,19}))(?=[, ]|$)"
 )
+# Without a name, Linux takes what /chosen/stdout-path says, and reaches for it before it knows of RIPAS.
+_EARLYCON = re.compile(r"(?:^| )earlycon=?(?= |$)")
 # A realm is described by a device tree; with these Linux asks for ACPI tables instead.
 _ACPI = re.compile(r"(?:^| )(acpi=(?:on|force))(?= |$)")
 
 
-def check(text: str, shared_bit: int | None = None) -> None:
+def with_defaults(given: str, words: list[str]) -> str:
+    """A command line with those default words in front of it whose names it does not have, as kvmtool adds its own."""
+    names = {word.split("=")[0] for word in given.split()}
+    return " ".join([word for word in words if word.split("=")[0] not in names] + ([given] if given else []))
+
+
+def check(text: str, shared_bit: int | None = None, *, earlycon: str | None = None) -> None:
     """UserError for a line that Linux would cut off, that a device tree cannot hold, or whose console is protected.
 
-    shared_bit: of the realm; the registers of a console are at addresses that have it.
+    shared_bit: of the realm; the registers of a console are at addresses that have it.  earlycon: what to name as the
+    early console when the device tree's is at a protected address.
     """
     if len(text) > MAX_LENGTH:
         raise UserError(f"a kernel command line of {len(text)} bytes: Linux takes at most {MAX_LENGTH}")
@@ -29,6 +38,11 @@ def check(text: str, shared_bit: int | None = None) -> None:
     acpi = _ACPI.search(text)
     if acpi is not None:
         raise UserError(f"`{acpi[1]}`: ACPI is not supported: a realm here is described by a device tree")
+    if earlycon is not None and _EARLYCON.search(text):
+        raise UserError(
+            "`earlycon` alone takes the device tree's address, which is protected (RIPAS EMPTY), as it is: "
+            f"use earlycon={earlycon}"
+        )
     if shared_bit is None:
         return
     for match in _CONSOLE.finditer(text):

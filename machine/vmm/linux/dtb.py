@@ -189,7 +189,7 @@ def _text(raw: bytes) -> str:
 def check(tree: Tree, board: Board) -> None:
     """Whether a realm of this board can be what the tree says; UserError names the first lie.
 
-    Memory must be the realm's RAM, devices must be in the shared half, PSCI by SMC, vCPUs those that there are.
+    Memory must be the realm's RAM, devices those that are served, PSCI by SMC, vCPUs those that there are.
     """
     memory = [
         (node, base, size)
@@ -211,7 +211,8 @@ def check(tree: Tree, board: Board) -> None:
     psci = next((node for node in tree.root.children if "arm,psci" in node.text("compatible")), None)
     if psci is not None and psci.text("method") != "smc":
         raise UserError(f"{tree.path}: `{psci.name}`: method `{psci.text('method')}`: a realm calls PSCI by `smc`")
-    command_line.check(bootargs(tree), board.shared_bit)
+    early = board.earlycon if stdout_is_protected(tree, board) else None
+    command_line.check(bootargs(tree), board.shared_bit, earlycon=early)
     initrd = initrd_range(tree)
     if initrd is not None and not board.ram_base <= initrd[0] <= initrd[1] <= end:
         raise UserError(f"{tree.path}: its initrd, {initrd[0]:#x} to {initrd[1]:#x}, is not in the realm's RAM")
@@ -223,23 +224,35 @@ def _check_devices(tree: Tree, board: Board, bus: Node, path: str) -> None:
             continue
         if node.text("status") not in ("", "ok", "okay"):
             continue
+        if node.properties.get("ranges"):
+            raise UserError(f"{tree.path}: `{path}/{node.name}`: a bus that translates addresses is not supported")
         for base, size in _ranges(tree, node, bus):
             _check_device(tree, board, f"{path}/{node.name}", base, size)
         # Only a bus whose addresses are those of its parent; what an I2C or PCI bus has is no memory.
         if node.properties.get("ranges") == b"":
             _check_devices(tree, board, node, f"{path}/{node.name}")
-        elif node.properties.get("ranges"):
-            raise UserError(f"{tree.path}: `{path}/{node.name}`: a bus that translates addresses is not supported")
 
 
 def _check_device(tree: Tree, board: Board, name: str, base: int, size: int) -> None:
-    if base < board.shared_bit:
-        raise UserError(
-            f"{tree.path}: `{name}`: {base:#x} is a protected address, where a realm has no devices: "
-            f"use {base | board.shared_bit:#x}"
-        )
+    """A device is served at its unprotected address.  Without the shared bit it is accepted too, as kvmtool has it:
+    Linux finds RIPAS EMPTY there and sets the bit."""
     if base + size > board.shared_bit << 1:
         raise UserError(f"{tree.path}: `{name}`: {base:#x} + {size:#x} ends beyond the realm's IPA space")
+    bare = base & ~board.shared_bit
+    windows = board.windows()
+    if any(start <= bare and bare + size <= start + length for _, start, length in windows):
+        return
+    what = f"{tree.path}: `{name}`: {base:#x}"
+    if base < board.ram_base + board.ram_size and base + size > board.ram_base:
+        what = f"{what} is the realm's RAM, and no device's"
+    elif base < board.shared_bit:
+        what = (
+            f"{what} is a protected address (RIPAS EMPTY), and no device is at its alias {bare | board.shared_bit:#x}"
+        )
+    else:
+        what = f"{what}: no device is there"
+    there = ", ".join(f"{start | board.shared_bit:#x} ({device})" for device, start, _ in windows)
+    raise UserError(f"{what}: use what is served: {there}")
 
 
 def _check_cpus(tree: Tree, board: Board) -> None:
@@ -283,6 +296,15 @@ def initrd_range(tree: Tree) -> tuple[int, int] | None:
     if start is None or end is None:
         return None
     return int.from_bytes(start, "big"), int.from_bytes(end, "big")
+
+
+def stdout_is_protected(tree: Tree, board: Board) -> bool:
+    """Whether /chosen/stdout-path is a device of the root whose address lacks the shared bit."""
+    path = (tree.root.child("chosen") or Node("chosen")).text("stdout-path").split(":")[0]
+    if not path.startswith("/"):
+        path = (tree.root.child("aliases") or Node("aliases")).text(path)
+    node = tree.root.child(path.removeprefix("/"))
+    return node is not None and any(base < board.shared_bit for base, _ in _ranges(tree, node, tree.root))
 
 
 def bootargs(tree: Tree) -> str:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The device tree that a realm is started with (Devicetree Specification 0.4; Linux' bindings)."""
+"""The device tree that a realm is started with (Devicetree Specification 0.4; Linux' bindings).
+
+Devices have kvmtool's addresses in it, without the shared bit: Linux asks for their RIPAS (RSI_IPA_STATE_GET), which is
+EMPTY, and sets the bit by itself.  With the bit the call is an error (DEN0137), which Linux warns of at each device.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _PL011_HZ = 24_000_000
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What the device tree describes.  shared_bit: 2^(IPA width - 1), set in every device's address.
+    """What the device tree describes.  shared_bit: 2^(IPA width - 1), set where devices are served.
 
     mpidrs: one a vCPU.  console: layout.UART, layout.PL011, or None.  virtio: the slots that have a device.
     initrd: (base, end) IPA.  seed: for /chosen/rng-seed; the realm's entropy is then the same in every run.
@@ -36,6 +40,26 @@ class Board:
     bootargs: str = ""
     initrd: tuple[int, int] | None = None
     seed: bytes = b""
+
+    @property
+    def earlycon(self) -> str | None:
+        """What `earlycon=` must be for this console, since a bare `earlycon` does not set the shared bit."""
+        if self.console is None:
+            return None
+        driver = "pl011," if self.console is layout.PL011 else "uart,mmio,"
+        return f"{driver}{self.console.base | self.shared_bit:#x}"
+
+    def windows(self) -> list[tuple[str, int, int]]:
+        """(what, base, size) of all that is served, without the shared bit."""
+        found = [] if self.console is None else [(self.console.name, self.console.base, self.console.size)]
+        found += [("virtio", virtio_base(slot), layout.VIRTIO_STRIDE) for slot in self.virtio]
+        found.append((layout.GICD.name, layout.GICD.base, layout.GICD.size))
+        return [*found, (layout.GICR.name, *layout.redistributors(len(self.mpidrs)))]
+
+
+def virtio_base(slot: int) -> int:
+    """Address of a virtio device without the shared bit."""
+    return layout.VIRTIO.base + slot * layout.VIRTIO_STRIDE
 
 
 def generate(board: Board) -> bytes:
@@ -53,11 +77,11 @@ def generate(board: Board) -> bytes:
     _strings(root, "model", "ccabridge realm")
     children = [_chosen(board), _memory(board), _cpus(board), _psci(), _timer(), _gic(board)]
     if board.console is not None:
-        uart = _console(board, board.console)
+        uart = _console(board.console)
         children += [_aliases(uart), uart]
         if board.console is layout.PL011:
             children.append(_clock())
-    children += [_virtio(board, slot) for slot in board.virtio]
+    children += [_virtio(slot) for slot in board.virtio]
     for child in children:
         root.append(child)
     data: bytes = tree.to_dtb()
@@ -69,7 +93,7 @@ def generate(board: Board) -> bytes:
 def _check(board: Board) -> None:
     if not 1 <= len(board.mpidrs) <= layout.MAX_CPUS:
         raise UserError(f"{len(board.mpidrs)} vCPUs: between 1 and {layout.MAX_CPUS} are supported")
-    command_line.check(board.bootargs, board.shared_bit)
+    command_line.check(board.bootargs, board.shared_bit, earlycon=board.earlycon)
     slots = layout.VIRTIO.size // layout.VIRTIO_STRIDE
     for slot in board.virtio:
         if not 0 <= slot < slots:
@@ -168,29 +192,27 @@ def _timer() -> Any:
 
 def _gic(board: Board) -> Any:
     base, size = layout.redistributors(len(board.mpidrs))
-    distributor = layout.GICD.base | board.shared_bit
-    node = _node(f"interrupt-controller@{distributor:x}")
+    node = _node(f"interrupt-controller@{layout.GICD.base:x}")
     _strings(node, "compatible", "arm,gic-v3")
     _words(node, "#interrupt-cells", 3)
     _words(node, "#address-cells", 0)
     _flag(node, "interrupt-controller")
-    _reg(node, (distributor, layout.GICD.size), (base | board.shared_bit, size))
+    _reg(node, (layout.GICD.base, layout.GICD.size), (base, size))
     _words(node, "phandle", _GIC)
     return node
 
 
-def _console(board: Board, region: Region) -> Any:
-    base = region.base | board.shared_bit
-    node = _node(f"serial@{base:x}")
+def _console(region: Region) -> Any:
+    node = _node(f"serial@{region.base:x}")
     if region is layout.PL011:
         _strings(node, "compatible", "arm,pl011", "arm,primecell")
         _words(node, "clocks", _CLOCK, _CLOCK)
         _strings(node, "clock-names", "uartclk", "apb_pclk")
-        _reg(node, (base, region.size))
+        _reg(node, (region.base, region.size))
     else:
         _strings(node, "compatible", "ns16550a")
         _words(node, "clock-frequency", _UART_HZ)
-        _reg(node, (base, 8))
+        _reg(node, (region.base, 8))
     assert region.interrupt is not None
     _spi(node, region.interrupt, _HIGH)
     return node
@@ -211,9 +233,9 @@ def _aliases(uart: Any) -> Any:
     return node
 
 
-def _virtio(board: Board, slot: int) -> Any:
+def _virtio(slot: int) -> Any:
     assert layout.VIRTIO.interrupt is not None
-    base = (layout.VIRTIO.base + slot * layout.VIRTIO_STRIDE) | board.shared_bit
+    base = virtio_base(slot)
     node = _node(f"virtio@{base:x}")
     _strings(node, "compatible", "virtio,mmio")
     _reg(node, (base, layout.VIRTIO_STRIDE))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import UserError
-from machine.vmm.linux.command_line import check
+from machine.vmm.linux.command_line import check, with_defaults
 
 SHARED = 1 << 32
 
@@ -47,3 +47,17 @@ def test_command_line__that_is_fine(text: str) -> None:
 def test_command_line__that_cannot_be(text: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         check(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("", "console=ttyS0 panic=-1"),
+        ("quiet", "console=ttyS0 panic=-1 quiet"),
+        ("console=hvc0 x", "panic=-1 console=hvc0 x"),
+        ("panic=0  console=ttyS0,9600", "panic=0  console=ttyS0,9600"),
+        ("consoles=1", "console=ttyS0 panic=-1 consoles=1"),
+    ],
+)
+def test_defaults__stand_before_what_is_given_and_below_it(given: str, line: str) -> None:
+    assert with_defaults(given, ["console=ttyS0", "panic=-1"]) == line

@@ -141,25 +141,52 @@ def test_check__good_tree_passes() -> None:
     check(good(), BOARD)
 
 
-def test_check__device_at_a_protected_address_names_the_one_to_use() -> None:
+SERVED = (
+    "use what is served: 0x101000000 (uart), 0x103000000 (virtio), 0x13fff0000 (distributor), "
+    "0x13ffb0000 (redistributors)"
+)
+
+
+@pytest.mark.parametrize("high", [0, 1])
+def test_check__device_with_or_without_the_shared_bit_passes(high: int) -> None:
+    """kvmtool has addresses without it; Linux finds RIPAS EMPTY there and sets the bit itself."""
+    tree = good()
+    for name, words in (("serial@1000000", (0x0100_0000, 0, 0x1000)), ("virtio@3000000", (0x0300_0000, 0, 0x200))):
+        node(tree, name).properties.update(reg=reg(high, *words))
+    check(tree, BOARD)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((0, 0x0900_0000, 0, 8), "0x9000000 is a protected address (RIPAS EMPTY), and no device is at its alias "
+                                 "0x109000000"),
+        ((1, 0x0900_0000, 0, 8), "0x109000000: no device is there"),
+        ((0, 0x0300_0200, 0, 8), "0x3000200 is a protected address (RIPAS EMPTY), and no device is at its alias "
+                                 "0x103000200"),
+        ((0, 0x8FFF_F000, 0, 0x1000), "0x8ffff000 is the realm's RAM, and no device's"),
+        ((1, 0x8000_0000, 0, 0x1000), "0x180000000: no device is there"),
+        ((0, 0x0100_0000, 0, 0x1_0001), "0x1000000 is a protected address (RIPAS EMPTY), and no device is at its alias "
+                                        "0x101000000"),
+    ],
+)  # fmt: skip
+def test_check__device_that_is_not_served_names_what_is(words: tuple[int, ...], said: str) -> None:
     """RMM 1.0 has no RIPAS DEV: devices are in the shared half."""
-    said = refused(lambda t: node(t, "serial@101000000").properties.update(reg=reg(0, 0x0100_0000, 0, 8)))
-    assert said == (
-        "my.dtb: `/serial@101000000`: 0x1000000 is a protected address, where a realm has no devices: use 0x101000000"
-    )
+    found = refused(lambda t: node(t, "serial@1000000").properties.update(reg=reg(*words)))
+    assert found == f"my.dtb: `/serial@1000000`: {said}: {SERVED}"
 
 
 def test_check__second_range_of_a_device_counts() -> None:
-    gic = "interrupt-controller@13fff0000"
+    gic = "interrupt-controller@3fff0000"
     said = refused(
         lambda t: node(t, gic).properties.update(reg=reg(1, 0x3FFF_0000, 0, 0x1_0000, 0, 0x3FEF_0000, 0, 0x2_0000))
     )
-    assert "0x3fef0000 is a protected address" in said and "use 0x13fef0000" in said
+    assert "0x3fef0000 is a protected address" in said and "0x13ffb0000 (redistributors)" in said
 
 
 def test_check__device_beyond_the_ipa_space() -> None:
     assert "beyond the realm's IPA space" in refused(
-        lambda t: node(t, "virtio@103000000").properties.update(reg=reg(2, 0, 0, 0x200))
+        lambda t: node(t, "virtio@3000000").properties.update(reg=reg(2, 0, 0, 0x200))
     )
 
 
@@ -173,6 +200,16 @@ def test_check__device_below_a_bus_is_seen_and_a_disabled_one_is_not() -> None:
     tree = good()
     below(tree, status=b"disabled\0")
     check(tree, BOARD)
+
+
+def test_check__early_console_by_the_tree_needs_the_shared_bit() -> None:
+    def early(tree: Tree, high: int) -> Tree:
+        node(tree, "chosen").properties.update(bootargs=b"earlycon\0")
+        node(tree, "serial@1000000").properties.update(reg=reg(high, 0x0100_0000, 0, 8))
+        return tree
+
+    assert "use earlycon=uart,mmio,0x101000000" in refused(lambda t: early(t, 0))
+    check(early(good(), 1), BOARD)
 
 
 def test_check__bus_that_translates_is_named() -> None:

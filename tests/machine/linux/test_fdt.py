@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -56,18 +57,19 @@ def test_psci__is_called_by_smc() -> None:
     assert node.properties["compatible"] == b"arm,psci-1.0\0arm,psci-0.2\0"
 
 
-def test_uart__is_kvmtools_in_the_shared_half() -> None:
-    node = child(tree(), "serial@101000000")
+def test_uart__is_kvmtools_and_has_no_shared_bit() -> None:
+    """Linux' arm64_rsi_is_protected asks for its RIPAS: with the bit that is RSI_ERROR_INPUT, and a warning."""
+    node = child(tree(), "serial@1000000")
     assert node.properties["compatible"] == b"ns16550a\0"
-    assert words(node, "reg") == (1, 0x0100_0000, 0, 8)
+    assert words(node, "reg") == (0, 0x0100_0000, 0, 8)
     assert words(node, "interrupts") == (0, 0, 4)
-    assert child(tree(), "aliases").text("serial0") == "/serial@101000000"
+    assert child(tree(), "aliases").text("serial0") == "/serial@1000000"
     assert child(tree(), "chosen").text("stdout-path") == "serial0"
 
 
 def test_pl011__has_both_clocks() -> None:
     root = tree(Board(0x8000_0000, 1 << 28, SHARED, console=layout.PL011))
-    node = child(root, "serial@109000000")
+    node = child(root, "serial@9000000")
     assert node.properties["compatible"] == b"arm,pl011\0arm,primecell\0"
     assert node.properties["clock-names"] == b"uartclk\0apb_pclk\0"
     assert words(node, "clocks") == words(child(root, "clock"), "phandle") * 2
@@ -75,8 +77,8 @@ def test_pl011__has_both_clocks() -> None:
 
 @pytest.mark.parametrize(("cpus", "base", "size"), [(1, 0x3FFD_0000, 0x2_0000), (8, 0x3FEF_0000, 0x10_0000)])
 def test_gic__redistributors_end_below_the_distributor(cpus: int, base: int, size: int) -> None:
-    node = child(tree(Board(0x8000_0000, 1 << 28, SHARED, mpidrs=tuple(range(cpus)))), "interrupt-controller@13fff0000")
-    assert words(node, "reg") == (1, 0x3FFF_0000, 0, 0x1_0000, 1, base, 0, size)
+    node = child(tree(Board(0x8000_0000, 1 << 28, SHARED, mpidrs=tuple(range(cpus)))), "interrupt-controller@3fff0000")
+    assert words(node, "reg") == (0, 0x3FFF_0000, 0, 0x1_0000, 0, base, 0, size)
     assert words(node, "#interrupt-cells") == (3,)
     assert node.properties["interrupt-controller"] == b""
 
@@ -101,14 +103,26 @@ def test_chosen__initrd_command_line_and_seed() -> None:
 
 
 def test_virtio__a_node_for_each_slot_in_use() -> None:
-    node = child(tree(), "virtio@103000600")
-    assert words(node, "reg") == (1, 0x0300_0600, 0, 0x200)
+    node = child(tree(), "virtio@3000600")
+    assert words(node, "reg") == (0, 0x0300_0600, 0, 0x200)
     assert words(node, "interrupts") == (0, 7, 1)
     assert sum(c.name.startswith("virtio@") for c in tree().children) == 2
 
 
 def test_generated__is_accepted_by_the_check_of_given_trees() -> None:
     check(parse_tree("generated", generate(FULL)), FULL)
+
+
+@pytest.mark.parametrize(
+    ("console", "use"), [(layout.UART, "uart,mmio,0x101000000"), (layout.PL011, "pl011,0x109000000")]
+)
+def test_earlycon__alone_would_reach_for_a_protected_address(console: layout.Region, use: str) -> None:
+    """Linux' early console does not ask for RIPAS."""
+    board = Board(0x8000_0000, 1 << 28, SHARED, console=console, bootargs="quiet earlycon")
+    with pytest.raises(UserError, match=rf"use earlycon={use}$"):
+        generate(board)
+    generate(replace(board, bootargs=f"earlycon={use}"))
+    generate(replace(board, console=None))
 
 
 def test_generated__same_board_same_bytes() -> None:

@@ -212,14 +212,16 @@ def test_measure__challenge_goes_in_and_the_token_comes_out() -> None:
     assert ("write", "/sys/kernel/config/tsm/report/ccabridge/inblob", challenge) in linux.calls
     lines = [token[at : at + 32].hex() for at in (0, 32, 64)]
     assert (
-        "\n".join(["ccabridge-init: token of 70 bytes", *lines, "ccabridge-init: exit 0\n"]) in linux.console.decode()
+        "\n".join(["-----BEGIN CCA TOKEN-----", *lines, "-----END CCA TOKEN-----", "ccabridge-init: exit 0\n"])
+        in linux.console.decode()
     )
 
 
 def test_measure__is_a_program_too_and_writes_a_file() -> None:
+    """arm-cca-guest refuses challenges below 32 bytes (EINVAL)."""
     linux = FakeLinux({}, token=b"token")
     assert linux.run(INIT, ["/bin/measure", "Ff00", "/tmp/token"]) == 0
-    assert ("write", "/sys/kernel/config/tsm/report/ccabridge/inblob", b"\xff\0") in linux.calls
+    assert ("write", "/sys/kernel/config/tsm/report/ccabridge/inblob", b"\xff" + bytes(31)) in linux.calls
     assert linux.files["/tmp/token"] == b"token"
     assert linux.console == b""
 

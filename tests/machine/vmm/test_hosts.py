@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bridge.pas import GPI
@@ -13,9 +15,13 @@ from tests.system.cli import ccabridge
 SHIPPED = ["hello-realm", "rsi-tour", "ripas", "destroyed", "faults", "sve"]
 
 
+# The Python VMM runs one realm, the machine has three.
+ALONE = {"sve": ("realms=[{name: wide, image: 'firmware:sve', sve: 512, personalization: '512'}]",)}
+
+
 def boot(name: str, *overrides: str) -> tuple[Machine, list[str]]:
     lines: list[str] = []
-    return Machine(load(name, list(overrides)), lines.append), lines
+    return Machine(load(name, [*ALONE.get(name, ()), *overrides]), lines.append), lines
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -50,6 +56,17 @@ def test_rim__is_the_same_under_both_hosts(name: str, overrides: tuple[str, ...]
         return seen[0]
 
     assert rim("firmware") == rim("vmm")
+
+
+def test_payload__on_a_board_without_host_firmware(tmp_path: Path) -> None:
+    """Nothing is loaded for the Normal world, and nothing is staged there."""
+    file = tmp_path / "m.yaml"
+    file.write_text("layers: [boards/vmm.yaml]\nrealms: [{name: a, image: 'firmware:hello'}]\n")
+    machine, lines = boot(str(file))
+    end = machine.run()
+    assert (end.kind, end.code) == (GUEST_EXIT, 0), end.reason
+    assert any("Hello from a realm at R-EL1" in line for line in lines)
+    machine.close()
 
 
 def test_vmm__same_bytes_twice() -> None:

@@ -17,6 +17,7 @@ from machine.vmm.memory import DATA, GIVEN, MAPPED, SHARED, STATE
 from machine.vmm.pool import Pool
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
+from machine.vmm.vgic import VGic
 from rmm.abi.values import PsciStatus
 from tests.system.assemble import assemble
 
@@ -91,10 +92,10 @@ class Stage:
         vmm.activate()
         return vmm
 
-    def runner(self, psci: str = "auto") -> Runner:
+    def runner(self, psci: str = "auto", interrupts: VGic | None = None) -> Runner:
         bus = Bus()
         bus.attach(PROBE, self.probe)
-        return Runner(self.machine, self.vmm, devices=bus, console=lambda data: None, psci=psci)
+        return Runner(self.machine, self.vmm, devices=bus, interrupts=interrupts, console=lambda data: None, psci=psci)
 
     def run(self) -> Runner:
         runner = self.runner()
@@ -295,3 +296,53 @@ second:
     assert vmm.vcpus[0].entry is not None, "the first vCPU is in the middle of its REC_ENTER"
     runner.halt()
     vmm.destroy()
+
+
+# Interrupts
+
+
+def test_level_that_stays_up__interrupts_again_as_soon_as_it_is_ended(stage: Stage) -> None:
+    """IHI 0069, ICH_LR<n>_EL2.EOI: the end is a maintenance interrupt, for which a realm exits (rmm-abi.md §7.3)."""
+    stage.build(
+        """
+    adr x0, vectors
+    msr vbar_el1, x0
+    mov x0, #0xf0
+    msr S3_0_C4_C6_0, x0        // ICC_PMR_EL1
+    mov x0, #1
+    msr S3_0_C12_C12_7, x0      // ICC_IGRPEN1_EL1
+    isb
+    mov x10, #0
+    mov x11, #1000
+    msr daifclr, #2
+1:  cmp x10, #3
+    b.eq 2f
+    subs x11, x11, #1
+    b.ne 1b
+2:  msr daifset, #2
+    REPORT x10
+    OFF
+    .balign 2048
+vectors:
+    .space 0x280
+    mrs x12, S3_0_C12_C12_0     // ICC_IAR1_EL1
+    msr S3_0_C12_C12_1, x12     // ICC_EOIR1_EL1
+    isb
+    add x10, x10, #1
+    cmp x10, #3
+    mov x12, #0x3c5             // masked, at EL1h
+    b.ne 3f
+    msr spsr_el1, x12
+3:  eret
+    """
+    )
+    gic = VGic([0], spis=32)
+    gic.distributor.write(0x0000, 4, 0x12)  # GICD_CTLR: ARE, Group 1
+    gic.distributor.write(0x0084, 4, 1 << 8)  # GICD_IGROUPR1, GICD_ISENABLER1
+    gic.distributor.write(0x0104, 4, 1 << 8)
+    gic.set_line(40, True)
+    runner = stage.runner(interrupts=gic)
+    with pytest.raises(End) as end:
+        runner.run()
+    assert end.value.kind == GUEST_EXIT, end.value.reason
+    assert stage.probe.seen == [3]

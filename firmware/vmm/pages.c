@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The realm's RAM while it runs: pages on demand, and their way from RAM to EMPTY, shared, and back. */
-#include "linux.h"
+#include "vmm.h"
 
 int page_supply(struct vmm_realm *realm, uint64_t ipa)
 {
@@ -25,6 +25,7 @@ int page_share(struct vmm_realm *realm, uint64_t ipa)
     return 1;
 }
 
+/* The realm takes a page back: what is mapped at the shared alias goes first. */
 static void became_ram(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
 {
     if (page_state(*page) == PAGE_NONE || page_state(*page) == PAGE_DATA)
@@ -36,6 +37,7 @@ static void became_ram(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
     *page = PAGE_NONE;
 }
 
+/* The realm gave a page up: the host destroys it and keeps the granule for the shared alias. */
 static void became_empty(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
 {
     if (page_state(*page) == PAGE_NONE)
@@ -50,9 +52,9 @@ static void became_empty(struct vmm_realm *realm, uint64_t ipa, uint64_t *page)
 
 static void changed(struct vmm_realm *realm, uint64_t base, uint64_t top, uint64_t ripas)
 {
-    uint64_t end = realm->info->ram_base + realm->info->ram_size;
-    if (base < realm->info->ram_base)
-        base = realm->info->ram_base;
+    uint64_t ram = realm->info->ram_base, end = ram + realm->info->ram_size;
+    if (base < ram)
+        base = ram;
     for (uint64_t ipa = base; ipa < top && ipa < end; ipa += GRANULE) {
         if (ripas == RMI_RIPAS_EMPTY)
             became_empty(realm, ipa, realm_page(realm, ipa));
@@ -61,18 +63,21 @@ static void changed(struct vmm_realm *realm, uint64_t base, uint64_t top, uint64
     }
 }
 
-void pages_set_ripas(struct vmm_realm *realm, struct vmm_rec *rec)
+int pages_can_change(const struct vmm_realm *realm, struct vmm_rec *rec)
+{
+    const struct rmi_rec_exit *exit = &rec->run->exit;
+    uint64_t ram = realm->info->ram_base;
+    if (exit->ripas_value != RMI_RIPAS_RAM ||
+        (exit->ripas_base >= ram && exit->ripas_top <= ram + realm->info->ram_size))
+        return 1;
+    rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
+    return 0;
+}
+
+void pages_set_ripas(struct vmm_realm *realm, struct vmm_rec *rec, uint64_t top)
 {
     const struct rmi_rec_exit *exit = &rec->run->exit;
     uint64_t base = exit->ripas_base;
-    uint64_t top = exit->ripas_top;
-    realm->ripas_changes++;
-    if (exit->ripas_value == RMI_RIPAS_RAM &&
-        (base < realm->info->ram_base || top > realm->info->ram_base + realm->info->ram_size)) {
-        /* There is nothing that could be put there. */
-        rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
-        return;
-    }
     while (base < top) {
         uint64_t done;
         uint64_t status = rmi_rtt_set_ripas(realm->rd, rec->rec, base, top, &done);
@@ -82,7 +87,7 @@ void pages_set_ripas(struct vmm_realm *realm, struct vmm_rec *rec)
         } else if (RMI_STATUS(status) == RMI_ERROR_RTT && rtt_stop(status) < 3) {
             rtt_extend(realm, base, rtt_stop(status));
         } else if (RMI_STATUS(status) == RMI_ERROR_RTT) {
-            /* The entry is DESTROYED, and the realm did not ask for such to be changed. */
+            /* The entry may not change: it is DESTROYED, and the realm did not ask for such to be changed. */
             rec->run->enter.flags = RMI_REC_ENTER_FLAG_RIPAS_RESPONSE;
             return;
         } else {
