@@ -194,7 +194,8 @@ int cca_core_restore(cca_core *c, const void *in, uint64_t size)
     const uint8_t *at = get(in, c, core_fields, COUNT(core_fields));
     if (at != NULL) at = get(at, c, unseen_fields, COUNT(unseen_fields));
     if (at == NULL) return refuse(c, "its state holds a bool that is none");
-    if (c->ndrop > CCA_PENDING_PAGES || c->debug.resume > 2 || c->pmu.el > 2) {
+    bool levels = c->pmu.el <= 2 && c->fp_to[0] <= 3 && c->fp_to[1] <= 3 && c->fp_to[2] <= 3 && c->fp_to[3] <= 3;
+    if (c->ndrop > CCA_PENDING_PAGES || c->debug.resume > 2 || !levels) {
         c->ndrop = 0;
         return refuse(c, "its state holds a count out of range");
     }

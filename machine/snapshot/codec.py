@@ -186,7 +186,7 @@ class Decoder:
             if method is None:
                 raise Damaged(f"there is no value of kind {data[0]!r}")
             return method(self, data, before)
-        except (IndexError, TypeError, KeyError, OverflowError, AttributeError) as error:
+        except (IndexError, TypeError, KeyError, ValueError, OverflowError, AttributeError) as error:
             raise Damaged(f"a value of kind {data[0]!r}: {error}") from None
         finally:
             self._depth -= 1
