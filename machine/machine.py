@@ -572,7 +572,7 @@ class Machine:
         self.attached.endpoints.wait(max(0.0, min((at - now) / rate - self._overslept, INPUT_WAIT)))
         reached = min(at, now + int((time.monotonic() - start) * rate))
         self._overslept = min(time.monotonic() - start - (reached - now) / rate, INPUT_WAIT)
-        return reached
+        return self.attached.endpoints.paced(reached)
 
     @property
     def cores(self) -> Sequence[Core]:

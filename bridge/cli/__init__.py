@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "run": "run",
         "resume": "resume",
+        "replay": "replay",
         "snapshot": "snapshot",
         "inspect": "inspect",
         "trace": "trace",

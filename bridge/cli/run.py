@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE[@ADDR]",
         help="load a file into Normal-world memory: an ELF at its own addresses, anything else at ADDR",
     )
+    parser.add_argument(
+        "--record", metavar="FILE", help="write all input from outside there, with its times: `replay` repeats the run"
+    )
     parser.add_argument("--entry", metavar="ADDR", help="first instruction of the Normal world")
     add_run_arguments(parser)
     realm.add_arguments(parser)
@@ -115,7 +118,15 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from machine.machine import Machine
 
-    return run_machine(args, lambda write: Machine(_configure(args), write))
+    def make(write: Callable[[str], object]) -> Machine:
+        machine = Machine(_configure(args), write)
+        if args.record is not None:
+            from machine.record import Recording
+
+            args.inputs = Recording(machine, args.record)
+        return machine
+
+    return run_machine(args, make)
 
 
 def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object]], Machine]) -> int:
@@ -155,6 +166,8 @@ def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object
         end = run_bounded(machine, args.timeout, progress, debugger)
         if args.reverse_to:
             end = _reverse(machine, debugger, args.reverse_to, lambda: run_bounded(machine, args.timeout, progress))
+        if getattr(args, "inputs", None) is not None:
+            args.inputs.ended(end)
         if debugger is not None:
             debugger.ended(end)
         if taking is not None:

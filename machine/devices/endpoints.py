@@ -129,7 +129,7 @@ class InputFile(_Still):
 
     def __init__(self, path: str, console: Console) -> None:
         self._path = path
-        self._console = console
+        self.console = console
         self.fed = False
 
     def start(self) -> None:
@@ -144,7 +144,7 @@ class InputFile(_Still):
             raise UserError(f"{self._path}: {error.strerror}") from None
         if len(data) > MAX_INPUT:
             raise UserError(f"{self._path}: more than {MAX_INPUT >> 20}M of console input")
-        self._console.feed(data)
+        self.console.feed(data)
         self.fed = True
 
     def stop(self) -> None:
@@ -281,7 +281,7 @@ class Keyboard:
     """Standard input.  A terminal is made raw: Ctrl-A x ends the machine, Ctrl-A Ctrl-A is Ctrl-A."""
 
     def __init__(self, console: Console, fd: int = 0, *, leave: Callable[[], None] | None = None) -> None:
-        self._console = console
+        self.console = console
         self._fd = fd
         self._leave = leave or _interrupt
         self._saved: list[Any] | None = None
@@ -315,7 +315,7 @@ class Keyboard:
         if self._terminal:
             data = self._unescape(data)
         if data:
-            self._console.feed(data)
+            self.console.feed(data)
         return bool(data)
 
     def _unescape(self, data: bytes) -> bytes:
@@ -377,6 +377,15 @@ class Endpoints:
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def every(self) -> Sequence[Endpoint]:
+        """In the order in which they start."""
+        return self._all
+
+    def paced(self, reached: int) -> int:
+        """How far an idle machine gets, which wall time has it that reaches so far."""
+        return reached
 
     def open(self, endpoint: Endpoint) -> None:
         """Adds one to those that are started already."""

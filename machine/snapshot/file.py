@@ -137,8 +137,8 @@ class Reader:
         return machine
 
     def _check_inputs(self) -> None:
-        for path, digest in self.header.inputs.items():
-            if _digest(path) != digest:
+        for path, expected in self.header.inputs.items():
+            if digest(path) != expected:
                 raise UserError(f"{self.path}: {path} is not what it was when the snapshot was taken")
 
     def state(self) -> tuple[State, bytes]:
@@ -197,7 +197,7 @@ def _workers() -> int:
     return min(os.cpu_count() or 1, 4)
 
 
-def _digest(path: str) -> str:
+def digest(path: str) -> str:
     """Of a file by its path, or as `firmware:NAME`."""
     from machine.config.files import locate
 
@@ -208,8 +208,8 @@ def _digest(path: str) -> str:
         raise UserError(f"{path}: {error.strerror}") from None
 
 
-def _inputs(config: MachineConfig) -> dict[str, str]:
-    """Images that a reset loads again, and whose symbols are looked up."""
+def input_files(config: MachineConfig, *, disks: bool = False) -> dict[str, str]:
+    """SHA-256 by path: images that a reset loads again, and whose symbols are looked up; what a realm boots from."""
     from machine.config.files import is_path
     from machine.config.outputs import LINUX_FILES
 
@@ -217,11 +217,14 @@ def _inputs(config: MachineConfig) -> dict[str, str]:
     for realm in config.realms:
         if realm.linux is not None:
             files += [file for key in LINUX_FILES if (file := getattr(realm.linux, key)) is not None]
+    if disks and config.vmm is not None:
+        files += [disk.file for disk in config.vmm.disks]
+        files += [file for file in (config.vmm.kernel, config.vmm.initrd, config.vmm.dtb) if file is not None]
     names = {os.path.abspath(file) if is_path(file) else file for file in files}
-    return {name: _digest(name) for name in sorted(names)}
+    return {name: digest(name) for name in sorted(names)}
 
 
-def _config(config: MachineConfig) -> tuple[str, list[str]]:
+def config_text(config: MachineConfig) -> tuple[str, list[str]]:
     """The machine file as text, and the keys left out of it."""
     from machine.config.dump import resolved
     from machine.config.files import is_path
@@ -286,7 +289,7 @@ def _parts(machine: Machine, state: State) -> Iterator[bytes]:
     with ThreadPoolExecutor(_workers()) as pool:
         packed = list(pool.map(_deflate, pieces))
     chunks = iter([Chunk(len(piece), len(data)) for piece, data in zip(pieces, packed, strict=True)])
-    config, withheld = _config(machine.config)
+    config, withheld = config_text(machine.config)
     header = msgspec.json.encode(
         Header(
             engine=ENGINE,
@@ -296,7 +299,7 @@ def _parts(machine: Machine, state: State) -> Iterator[bytes]:
             virtual_ns=machine.virtual_ns,
             config=config,
             withheld=withheld,
-            inputs=_inputs(machine.config),
+            inputs=input_files(machine.config),
             board=next(chunks),
             cores=[next(chunks) for _ in state.cores],
             graph=next(chunks),

@@ -57,14 +57,14 @@ def capture(machine: Machine) -> State:
     return State(machine.board.insns, _board_bytes(machine), cores, _graph(machine), [*_memory(machine)])
 
 
-def refuse(machine: Machine) -> None:
-    """Unsupported for what a snapshot cannot hold, by its name in the machine file."""
+def refuse(machine: Machine, *, hosted: bool = False) -> None:
+    """Unsupported for what a snapshot cannot hold, by its name in the machine file.  hosted: a realm is to come."""
     for name, placed in machine.attached.placed.items():
         declared: Any = machine.config.devices[name]
-        if placed and getattr(declared, "console", "").startswith(("tcp:", "unix:")):
+        if placed and getattr(declared, "console", "").startswith(("tcp:", "unix:")) and not hosted:
             raise Unsupported(f"devices.{name}.console: a socket cannot be in a snapshot")
     vmm = machine.config.vmm
-    if vmm is None or machine.hosted is None:
+    if vmm is None or not (hosted or machine.hosted is not None):
         return
     if vmm.net is not None:
         raise Unsupported("vmm.net: connections of the network cannot be in a snapshot")
