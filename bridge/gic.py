@@ -52,7 +52,7 @@ class Gic:
 
     mpidrs: of the PEs, in the order of their redistributors.  dist, redist: PAs, in steps of 64 KiB.  stride: bytes
     from one redistributor to the next.  spis: how many, from INTID 32.  virtual_only: a machine without a GIC, whose
-    realms have virtual CPU interfaces all the same.
+    realms have virtual CPU interfaces all the same.  maintenance: with their maintenance interrupts, never masked.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Gic:
         spis: int = 96,
         list_registers: int = 4,
         virtual_only: bool = False,
+        maintenance: bool = False,
     ) -> None:
         if len(mpidrs) > MAX_PES:
             raise EngineError(f"a GIC of {len(mpidrs)} PEs: {MAX_PES} are the most")
@@ -74,7 +75,7 @@ class Gic:
         config.mpidr = list(mpidrs)
         config.dist, config.redist, config.stride = dist, redist, stride
         config.spis, config.list_registers = spis, list_registers
-        config.virtual_only = virtual_only
+        config.virtual_only, config.maintenance = virtual_only, maintenance
         if lib.cca_machine_add_gic(board.handle, config) != 0:
             raise EngineError(f"a GIC with its distributor at {dist:#x} and redistributors at {redist:#x} cannot be")
         self.board = board

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rmm.abi.call import Call
 
 RING = 8
-FREQUENT = frozenset({"vmm_mmio"})  # told to a trace only
+FREQUENT = frozenset({"vmm_mmio", "console"})  # told to traces, but not kept for the report of a stop
 
 
 class CallRecord(NamedTuple):

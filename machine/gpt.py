@@ -50,19 +50,23 @@ def _align(value: int, alignment: int) -> int:
     return -(-value // alignment) * alignment
 
 
-def _l0_regions(ranges: Iterable[Range], l0_bits: int) -> list[int]:
-    """Indices of the level 0 regions that the ranges touch, ascending."""
+def _l0_regions(ranges: Iterable[Range], l0_bits: int) -> tuple[list[int], set[int]]:
+    """Indices of level 0 regions: those that need a table, ascending; those all of which is ANY and nothing else."""
     touched: set[int] = set()
-    for base, size, _ in ranges:
-        touched.update(range(base >> l0_bits, ((base + size - 1) >> l0_bits) + 1))
-    return sorted(touched)
+    open_: set[int] = set()
+    for base, size, gpi in ranges:
+        inside = range(_align(base, 1 << l0_bits) >> l0_bits, (base + size) >> l0_bits) if gpi == GPI.ANY else range(0)
+        open_.update(inside)
+        every = range(base >> l0_bits, ((base + size - 1) >> l0_bits) + 1)
+        touched.update(region for region in every if region not in inside)
+    return sorted(touched), open_ - touched
 
 
 def bytes_needed(base: int, ranges: Iterable[Range], pps_bits: int, l0_bits: int) -> int:
     """Bytes of Root memory, counted from `base`, that the tables for `ranges` take up, alignment included."""
     top = _align(base, _level0_bytes(pps_bits, l0_bits)) + _level0_bytes(pps_bits, l0_bits)
     level1 = _level1_bytes(l0_bits)
-    tables = len(_l0_regions(ranges, l0_bits))
+    tables = len(_l0_regions(ranges, l0_bits)[0])
     return (_align(top, level1) + tables * level1 if tables else top) - base
 
 
@@ -71,7 +75,8 @@ class GranuleProtectionTable:
 
     memory: the whole Root region, writable, at least `bytes_needed()` long.  base: its PA; GPTBR_EL3 holds
     `l0_base`.  ranges: (base, size, GPI) of all memory and devices; what they leave out is NO_ACCESS.
-    A level 0 region that none of them touches is a block: its granules cannot be transitioned (§13.6).
+    A level 0 region that none of them touches is a block, as is one that is all ANY: its granules cannot be
+    transitioned (§13.6).
     """
 
     __slots__ = (
@@ -81,6 +86,7 @@ class GranuleProtectionTable:
         "l0_bits",
         "pgs_bits",
         "end",
+        "_open",
         "_words",
         "_region_mask",
         "_tables",
@@ -117,9 +123,13 @@ class GranuleProtectionTable:
         table = _align(self.l0_base + _level0_bytes(pps_bits, l0_bits), level1)
         # Index into `words` of each level 1 table.  Which region has one never changes after this.
         self._tables: dict[int, int] = {}
-        for region in _l0_regions(ranges, l0_bits):
+        tables, self._open = _l0_regions(ranges, l0_bits)
+        for region in (*tables, *self._open):
             if region >= entries:
                 raise ValueError(f"{region << l0_bits:#x} lies beyond the protected physical address size")
+        for region in self._open:
+            words[l0_index + region] = _L0_BLOCK | GPI.ANY << 4
+        for region in tables:
             words[l0_index + region] = _L0_TABLE | table
             start = (table - base) >> 3
             self._tables[region] = start
@@ -135,6 +145,9 @@ class GranuleProtectionTable:
         pattern = int(gpi) * 0x1111_1111_1111_1111
         pa, end = base, base + size
         while pa < end:
+            if pa >> self.l0_bits in self._open:
+                pa = (pa | self._region_mask) + 1
+                continue
             if pa % span or end - pa < span:
                 self.set(pa, gpi)
                 pa += GRANULE
@@ -149,7 +162,7 @@ class GranuleProtectionTable:
         """The GPI of the granule that holds `pa`; beyond the protected size everything is NO_ACCESS."""
         start = self._tables.get(pa >> self.l0_bits)
         if start is None:
-            return GPI.NO_ACCESS
+            return GPI.ANY if pa >> self.l0_bits in self._open else GPI.NO_ACCESS
         entry = self._words[start + ((pa & self._region_mask) >> 16)]
         return GPI(entry >> (pa >> 10 & 0x3C) & 0xF)
 
@@ -180,23 +193,28 @@ class GranuleProtectionTable:
     def ranges(self) -> Iterator[tuple[int, int, GPI]]:
         """(base, end, GPI) of every maximal run that is not NO_ACCESS, ascending."""
         run_base, run_end, run_gpi = 0, 0, 0
-        for region in sorted(self._tables):
-            start = self._tables[region]
+        for base, size, gpi in self._pieces():
+            if gpi != run_gpi or base != run_end:
+                if run_gpi:
+                    yield run_base, run_end, GPI(run_gpi)
+                run_base, run_gpi = base, gpi
+            run_end = base + size
+        if run_gpi:
+            yield run_base, run_end, GPI(run_gpi)
+
+    def _pieces(self) -> Iterator[tuple[int, int, int]]:
+        """(base, size, GPI) of all that level 1 tables and open blocks describe, ascending."""
+        for region in sorted((*self._tables, *self._open)):
             pa = region << self.l0_bits
+            if region in self._open:
+                yield pa, 1 << self.l0_bits, GPI.ANY
+                continue
+            start = self._tables[region]
             for entry in self._words[start : start + (1 << (self.l0_bits - 16))]:
                 uniform = entry & 0xF
                 if entry == uniform * 0x1111_1111_1111_1111:
-                    pieces: Iterable[tuple[int, int]] = ((pa, uniform),)
-                    step = GRANULE * _GPIS_PER_ENTRY
+                    yield pa, GRANULE * _GPIS_PER_ENTRY, uniform
                 else:
-                    pieces = ((pa + i * GRANULE, entry >> 4 * i & 0xF) for i in range(_GPIS_PER_ENTRY))
-                    step = GRANULE
-                for base, gpi in pieces:
-                    if gpi != run_gpi or base != run_end:
-                        if run_gpi:
-                            yield run_base, run_end, GPI(run_gpi)
-                        run_base, run_gpi = base, gpi
-                    run_end = base + step
+                    for i in range(_GPIS_PER_ENTRY):
+                        yield pa + i * GRANULE, GRANULE, entry >> 4 * i & 0xF
                 pa += GRANULE * _GPIS_PER_ENTRY
-        if run_gpi:
-            yield run_base, run_end, GPI(run_gpi)

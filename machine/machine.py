@@ -214,7 +214,18 @@ class Machine:
                     list_registers=lrs,
                 )
                 return gic, gic
-        return Gic(self.board, cpu.affinities, dist=0, redist=FRAME, list_registers=lrs, virtual_only=True), None
+        # Host firmware has nothing to enable maintenance interrupts in; the Python VMM takes them, as KVM does.
+        by_vmm = self.config.boot.host == "vmm"
+        gic = Gic(
+            self.board,
+            cpu.affinities,
+            dist=0,
+            redist=FRAME,
+            list_registers=lrs,
+            virtual_only=True,
+            maintenance=by_vmm,
+        )
+        return gic, None
 
     def _line(self, intid: int) -> Line:
         if self.gic is None:

@@ -23,7 +23,7 @@ export CCA_SANITIZE=address,undefined PYTHONPATH=.
 "$python" -m pytest -q -p no:cacheprovider tests/plugin tests/bridge/test_core.py tests/bridge/test_random_code.py \
   tests/bridge/test_fuzz.py tests/bridge/test_regimes_fuzz.py tests/bridge/test_debug.py tests/bridge/test_traps.py \
   tests/bridge/test_vhe.py tests/bridge/test_stage2.py tests/bridge/test_pmu.py \
-  tests/bridge/test_interrupts.py \
+  tests/bridge/test_interrupts.py tests/bridge/test_coverage.py \
   tests/bridge/test_interrupts_fuzz.py tests/bridge/test_gic.py --ignore tests/plugin/test_decode.py
 unset LD_PRELOAD
 CCA_SANITIZE=undefined "$python" -m pytest -q -p no:cacheprovider tests/plugin/test_decode.py

@@ -25,6 +25,7 @@ struct gic_config {
     uint32_t spis;
     uint32_t list_registers;
     uint32_t virtual_only;         /* no distributor and no CPU interface: only the virtual interfaces of realms */
+    uint32_t maintenance;          /* with virtual_only: the host takes their maintenance interrupts */
     uint64_t mpidr[8];             /* of each PE */
     uint64_t dist, redist, stride; /* physical addresses; bytes from one redistributor to the next */
 };

@@ -60,8 +60,7 @@ static struct lines lines_of(struct cca_core *c)
     struct gic *g = c->m->gic;
     struct lines l = {0, 0, 0};
     if (g && !g->config.virtual_only) l.physical = (unsigned)gic_lines(g, c->cfg.pe, is_secure(c));
-    /* Without a distributor nobody can mask the maintenance interrupt, and only a realm's interface can raise it. */
-    else if (g && c->cfg.stage2 && gic_maintenance(g, &c->virt)) l.physical = GIC_LINE_IRQ;
+    else if (g && g->config.maintenance && c->cfg.stage2 && gic_maintenance(g, &c->virt)) l.physical = GIC_LINE_IRQ;
     if (c->serror) l.physical |= LINE_SERROR;
     unsigned own = g ? (unsigned)gic_virtual_lines(g, &c->virt) : 0;
     if (l.physical == 0 && own == 0 && !c->vserror) return l;

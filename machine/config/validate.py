@@ -135,7 +135,7 @@ def _gpt(machine: MachineFile, areas: list[Area], where: Where) -> None:
                 f"{where(*path, 'base')}: {_key(path)}: {span_text(area.base, area.size)} ends beyond 2^{gpt.pps}"
             )
     ranges = [(area.base, area.size, 0) for area in areas]
-    ranges += [(area.base, area.size, 0) for area in gpt.open]
+    ranges += [(area.base, area.size, GPI.ANY) for area in gpt.open]
     needed = bytes_needed(region.base, ranges, gpt.pps, gpt.l0_bits)
     if needed > region.size:
         raise ConfigError(

@@ -144,6 +144,7 @@ class LinuxGuest:
             mpidrs=tuple(mpidr_of(i) for i in range(d.vcpus)),
             console=console,
             virtio=range(len(self.virtio)),
+            pmu=d.pmu is not None,
             bootargs=self._bootargs(tty, given or ""),
         )
         self.earlycon = board.earlycon

@@ -41,6 +41,7 @@ _gic = REC_EXIT.unpacker("gicv3_hcr", "gicv3_lrs", "gicv3_misr", "gicv3_vmcr")
 _GIC_EXIT = slice(REC_EXIT.offset("gicv3_hcr"), REC_EXIT.by_name["gicv3_vmcr"].end)
 _timers = REC_EXIT.unpacker("cntp_ctl", "cntp_cval", "cntv_ctl", "cntv_cval")
 _ripas = REC_EXIT.unpacker("ripas_base", "ripas_top", "ripas_value")
+_PMU = REC_EXIT.offset("pmu_ovf_status")
 _imm = REC_EXIT.unpacker("imm")
 
 EC_WFX, EC_SYSREG, EC_IABORT, EC_DABORT = 0x01, 0x18, 0x20, 0x24
@@ -73,7 +74,7 @@ class Interrupts(Protocol):
     def fill(self, vcpu: int) -> tuple[int, Sequence[int]]: ...
     def fold(self, vcpu: int, hcr: int, lrs: tuple[int, ...], misr: int, vmcr: int) -> None: ...
     def pending(self, vcpu: int) -> bool: ...
-    def timers(self, vcpu: int, cntp_ctl: int, cntv_ctl: int) -> None: ...
+    def levels(self, vcpu: int, cntp_ctl: int, cntv_ctl: int, pmu: int) -> None: ...
     def sysreg(self, vcpu: int, esr: int, value: int) -> bool: ...
 
 
@@ -258,7 +259,7 @@ class Runner:
                 seen = self._gic_read[vcpu.index] = (raw, (hcr, tuple(lrs), misr, vmcr))
             self.interrupts.fold(vcpu.index, *seen[1])
             cntp_ctl, _, cntv_ctl, _ = _timers(data)
-            self.interrupts.timers(vcpu.index, cntp_ctl, cntv_ctl)
+            self.interrupts.levels(vcpu.index, cntp_ctl, cntv_ctl, data[_PMU])
         self._exits.append((vcpu.index, data))
         return self._answers[_reason(data)[0]](vcpu, data)
 

@@ -19,6 +19,7 @@ MAX_LRS: Final = 16
 PRIORITY_MASK: Final = 0xF8
 """Five implemented bits of priority, as KVM and the RMM have it."""
 
+PPI_PMU: Final = 23
 PPI_VTIMER: Final = 27
 PPI_PTIMER: Final = 30
 
@@ -85,13 +86,13 @@ class Vcpu(Bank):
         "changed",
         "entry",
         "ids",
+        "levels",
         "listed",
         "lrs",
         "pmr",
         "ran",
         "routed",
         "running",
-        "timers",
     )
 
     def __init__(self, affinity: int) -> None:
@@ -104,7 +105,7 @@ class Vcpu(Bank):
         self.changed = False
         self.running = False
         self.ran = True
-        self.timers = 0
+        self.levels = 0
         self.pmr = 0
 
 
@@ -112,7 +113,7 @@ class VGic:
     """affinities: MPIDR_EL1 affinity fields (Aff3 in [39:32]) of each vCPU.  spis: shared interrupts, from INTID 32
     on, rounded up to 32.  lrs: list registers that the RMM offers.
 
-    The caller keeps this order at each exit: `fold`, `timers`, then the exit itself (MMIO,
+    The caller keeps this order at each exit: `fold`, `levels`, then the exit itself (MMIO,
     `sysreg`, devices), then `fill` and the next entry.
     """
 
@@ -154,13 +155,13 @@ class VGic:
         else:
             self._touch(bit)
 
-    def timers(self, vcpu: int, cntp_ctl: int, cntv_ctl: int) -> None:
-        """The timers' levels, from CNTP_CTL_EL0 and CNTV_CTL_EL0 of an exit: ENABLE and ISTATUS without IMASK."""
-        state = (cntv_ctl & 7 == 5) << PPI_VTIMER | (cntp_ctl & 7 == 5) << PPI_PTIMER
+    def levels(self, vcpu: int, cntp_ctl: int, cntv_ctl: int, pmu: int = 0) -> None:
+        """The vCPU's own wires by an exit: timer CTLs with ENABLE and ISTATUS without IMASK; the PMU's overflow."""
+        state = (cntv_ctl & 7 == 5) << PPI_VTIMER | (cntp_ctl & 7 == 5) << PPI_PTIMER | bool(pmu) << PPI_PMU
         cpu = self.vcpus[vcpu]
-        if state == cpu.timers or not cpu.ran:
+        if state == cpu.levels or not cpu.ran:
             return
-        before, cpu.timers = cpu.timers, state
+        before, cpu.levels = cpu.levels, state
         for intid in intids(before ^ state):
             self.set_line(intid, bool(state >> intid & 1), vcpu)
 

@@ -10,6 +10,7 @@ import pytest
 
 from machine.config import MachineConfig, load
 from machine.config.boards import NOT_MODELLED, PATH, text
+from machine.config.scalars import address_text
 from machine.config.shipped import names
 from machine.config.windows import windows, wires
 from machine.end import End
@@ -275,8 +276,8 @@ def test_watchdog__a_bark_is_on_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("address", "abort"),
-    [(0x1C13_0000, 0x10), (0x0006_0000_0000, 0x28)],
-    ids=["peripherals: synchronous external abort", "elsewhere: granule protection fault"],
+    [(0x1C13_0000, 0x10), (0x0006_0000_0000, 0x10), (0xFF_8000_0000, 0x28)],
+    ids=["peripherals: synchronous external abort", "elsewhere: the same", "the RMM's: granule protection fault"],
 )
 def test_nothing_there__an_abort_that_names_its_kind(tmp_path: Path, address: int, abort: int) -> None:
     """ESR_EL2.DFSC (DDI 0487, D24.2.40); the vectors leave with it as the exit code."""
@@ -292,6 +293,8 @@ def test_nothing_there__an_abort_that_names_its_kind(tmp_path: Path, address: in
     assert end.code == abort
     if abort == 0x10:
         assert touches == [(address, 4, False)]
-        assert lines[1].startswith("    read of 4 bytes at PA 0x1c13_0000 by normal world, PE 0, PC 0x8800")
+        assert lines[1].startswith(
+            f"    read of 4 bytes at PA {address_text(address)} by normal world, PE 0, PC 0x8800"
+        )
     else:
         assert touches == [] and lines == []

@@ -354,7 +354,7 @@ BROKEN = [
     ),
     (
         "boot: {host: vmm}\nrealms: [{name: a, image: realm.elf}, {name: b, image: realm.elf}]",
-        13,
+        14,
         "boot.host: vmm: it runs one realm, `realms` has 2",
     ),
     (H + "{type: evct}]}\n" + ONE, 27, f"host.behaviour[0].type: expected {KINDS}, got `evct` (did you mean `evict`?)"),

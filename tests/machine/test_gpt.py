@@ -106,6 +106,27 @@ def test_build__beyond_pps() -> None:
         table([(1 << 40, 4096, 9)])
 
 
+def test_build__what_is_all_open_is_a_block() -> None:
+    """§13.6: an L0 block of GPI ANY needs no table, and its granules cannot be transitioned."""
+    everything = [(0, 1 << 40, int(GPI.ANY)), *RANGES]
+    assert bytes_needed(ROOT, everything, 40, 30) == bytes_needed(ROOT, RANGES, 40, 30)
+    gpt, memory = table(everything)
+    for pa in (0x40_0000_0000, 0xFF_FFFF_F000, 0x4000_0000):
+        assert walk(memory, gpt, pa) == gpt.get(pa) == GPI.ANY
+        assert gpt.transition(pa, PAS.REALM, PAS.REALM) == EL3_BAD_ADDR
+    assert walk(memory, gpt, 0xA000_0000) == gpt.get(0xA000_0000) == GPI.ANY, "in a region with a table"
+    assert walk(memory, gpt, 0x8000_0000) == GPI.NON_SECURE
+    assert gpt.transition(0x8000_0000, PAS.REALM, PAS.REALM) == EL3_OK
+    assert [gpi for base, end, gpi in gpt.ranges() if base <= 0x40_0000_0000 < end] == [GPI.ANY]
+    assert list(gpt.ranges())[-1][1] == 1 << 40
+
+
+def test_build__what_is_open_in_part_is_in_a_table() -> None:
+    gpt, memory = table([(0x4000_0000, 0x6000_0000, int(GPI.ANY)), *RANGES])
+    assert walk(memory, gpt, 0x4000_0000) == GPI.ANY
+    assert [walk(memory, gpt, pa) for pa in (0x3FFF_F000, 0xC000_0000)] == [GPI.NO_ACCESS] * 2
+
+
 def test_set__one_granule_only() -> None:
     gpt, _ = table()
     gpt.set(0x8000_5000, GPI.ANY)

@@ -18,8 +18,10 @@ from tests.rmm import fakes
 from tests.rmm.test_conditions import TABLES
 
 RULES = Path(__file__).parent.parent / "rmm"
-# Long campaigns, tests of layouts and texts (which no mutant changes), and the one that runs mutants.
-ASIDE = frozenset(f"test_{name}" for name in ("fuzz", "state_machine", "corpus", "layout", "text", "mutation_sample"))
+# Long campaigns, tests of layouts, texts and tokens (which no mutant changes), and the one that runs mutants.
+ASIDE = frozenset(
+    f"test_{name}" for name in ("fuzz", "state_machine", "corpus", "layout", "text", "token", "mutation_sample")
+)
 TELLING = {  # files that find most mutants of an interface
     "RMI": ("test_mutation_gaps", "test_declarations", "test_lpa2", "test_psci", "test_effects", "test_enter"),
     "RSI": ("test_rsi", "test_token_calls"),

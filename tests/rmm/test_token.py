@@ -274,6 +274,40 @@ def test_what_was_expected_is_compared(expected: Expected, name: str) -> None:
     assert failed(token(), expected) == [name]
 
 
+@pytest.mark.parametrize(
+    ("half", "key", "value", "expected", "name"),
+    [
+        ("realm", 44239, 5, Expected(rems={1: bytes(32)}), "rem1"),
+        ("realm", 44239, [bytes(32)] * 3, Expected(rems={4: bytes(32)}), "rem4"),
+        ("realm", 44238, "text", Expected(rims=[RIM]), "rim"),
+        ("realm", 44235, [], Expected(rpv=bytes(64)), "personalization value"),
+        ("platform", 2395, "secured", Expected(lifecycles=["secured"]), "lifecycle"),
+        ("platform", 2399, {}, Expected(components={"RMM": [bytes(32)]}), "component RMM"),
+        ("platform", 2399, [5, "RMM"], Expected(components={"RMM": [bytes(32)]}), "component RMM"),
+        ("platform", 2399, [{1: "RMM"}], Expected(components={"RMM": [bytes(32)]}), "component RMM"),
+        ("platform", 256, None, Expected(instance_ids=[bytes(33)]), "instance id"),
+    ],
+)
+def test_what_was_expected_and_is_no_such_thing(half: str, key: int, value: Any, expected: Expected, name: str) -> None:
+    assert failed(changed(half, key, value), expected) == [f"{half} claims", name]
+
+
+def test_each_component_of_a_type_must_be_accepted() -> None:
+    components = [{1: "RMM", 2: bytes(32), 5: bytes(32)}, {1: "RMM", 2: b"\1" * 32, 5: bytes(32)}]
+    assert failed(changed("platform", 2399, components), Expected(components={"RMM": [bytes(32)]})) == ["component RMM"]
+    accepted = Expected(components={"RMM": [bytes(32), b"\1" * 32]})
+    assert failed(changed("platform", 2399, components), accepted) == []
+
+
+def test_many_faults_are_counted() -> None:
+    claims = {10: 1, 265: 1, 44235: 1, 44236: 1, 44237: realm_payload()[44237]}
+    check = next(one for one in checks(parse(token(claims))) if one.name == "realm claims")
+    assert check.detail.startswith("challenge: expected bytes, found an integer; ") and check.detail.endswith(
+        "; 3 more"
+    )
+    assert check.detail.count("; ") == 4
+
+
 # What is not read at all
 
 NESTED = b"\x81" * 100_000

@@ -124,8 +124,9 @@ def activated(machine: Machine) -> bytes:
 
 
 def test_rim__is_the_same_under_both_hosts(kernel: Path) -> None:
-    firmware, _ = under("linux-host", kernel, "realms.0.linux.script=uname")
-    same = [f"vmm.kernel={kernel}", "vmm.cmdline=console=ttyS0 quiet", "vmm.script=uname", "vmm.rng=false"]
+    line = "cmdline=console=ttyS0 panic=-1"  # has the VMM's defaults
+    firmware, _ = under("linux-host", kernel, "realms.0.linux.script=uname", f"realms.0.linux.{line}")
+    same = [f"vmm.kernel={kernel}", f"vmm.{line}", "vmm.script=uname", "vmm.rng=false"]
     vmm = Machine(load("linux-realm", same), lambda _line: None)
     assert activated(firmware) == activated(vmm)
 

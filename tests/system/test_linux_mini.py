@@ -101,3 +101,14 @@ def test_mini_linux__stopped_half_way_is_named_by_the_system_map_that_was_given(
     assert result.code == 2
     assert result.err.startswith(f"ccabridge: error: --symbols: vmm.symbols: {names}:1: ")
     assert len(result.err.splitlines()) == 1
+
+
+def test_mini_linux__with_the_tree_that_was_dumped_runs_the_same(tmp_path: Path) -> None:
+    """A given device tree is honoured, its command line too, and what comes out again is what went in."""
+    first, second = tmp_path / "first.dtb", tmp_path / "second.dtb"
+    dumped = ccabridge("run", "--realm", "mini-linux", "-p", "some=word", "--dump-dtb", str(first))
+    given = ccabridge("run", "--realm", "mini-linux", "--dtb", str(first), "--dump-dtb", str(second))
+    assert passed(dumped) == passed(given)
+    assert b"panic=-1 " in first.read_bytes() and b" some=word\0" in first.read_bytes()
+    assert first.read_bytes() == second.read_bytes()
+    assert dumped.out == given.out

@@ -14,6 +14,7 @@ import pytest
 
 from bridge.image import flatten, read_image
 from firmware import toolchain
+from machine.config.scalars import address_text
 from tests.system.assemble import assemble
 from tests.system.cli import ccabridge
 
@@ -132,13 +133,22 @@ def test_what_is_absent__is_named(tmp_path: Path, board: str) -> None:
     assert any(line.strip().startswith(text) for line in stopped.lines), stopped.out
 
 
-@pytest.mark.parametrize("word", [0x3DC00020, 0xC85F7C20, 0xF8E00020], ids=["ldr q0", "ldxr x0", "ldaddal x0"])
-def test_what_is_absent__by_an_instruction_that_devices_do_not_take(tmp_path: Path, word: int) -> None:
-    """An external abort as any other, and named."""
+@pytest.mark.parametrize(
+    ("word", "pa"),
+    [
+        pytest.param(0x3DC00020, 0x1C13_0000, id="ldr q0"),
+        pytest.param(0xC85F7C20, 0x1C13_0000, id="ldxr x0"),
+        pytest.param(0xF8E00020, 0x1C13_0000, id="ldaddal x0"),
+        pytest.param(0xF9400020, 0x40_0000_0000, id="ldr x0, where the model has PCIe"),
+        pytest.param(0xF9400020, 0x6_0000_0000, id="ldr x0, between the DRAMs"),
+    ],
+)
+def test_what_is_absent__by_any_instruction_and_anywhere(tmp_path: Path, word: int, pa: int) -> None:
+    """An external abort as any other, and named: TF-A's level 0 GPT entries are ANY where there is no memory."""
     program = f"""
     adr x2, vectors
     msr vbar_el2, x2
-    ldr x1, =0x1C130000
+    ldr x1, ={pa:#x}
     .inst {word:#x}
     b .
     .balign 2048
@@ -148,10 +158,14 @@ vectors:
     lsr x3, x3, #26
     sub x3, x3, #0x25
     cbnz x3, .
+    mrs x3, esr_el2
+    and x3, x3, #0x3f
+    sub x3, x3, #0x10
+    cbnz x3, .
     ldr w0, =0x84000008
     smc #0
     """
     image = assemble(tmp_path, program, BASES["fvp-base"])
     result = ccabridge("run", "fvp-base", "--load", str(image), "-v")
     assert result.code == 0, result.out
-    assert "bytes at PA 0x1c13_0000 by normal world, PE 0, PC 0x8800000c" in result.err
+    assert f"bytes at PA {address_text(pa)} by normal world, PE 0, PC 0x8800000c" in result.err

@@ -209,7 +209,9 @@ def check(tree: Tree, board: Board) -> None:
     _check_devices(tree, board, tree.root, "")
     _check_cpus(tree, board)
     psci = next((node for node in tree.root.children if "arm,psci" in node.text("compatible")), None)
-    if psci is not None and psci.text("method") != "smc":
+    if psci is None:
+        raise UserError(f"{tree.path}: names no psci: without it Linux does not look for RSI")
+    if psci.text("method") != "smc":
         raise UserError(f"{tree.path}: `{psci.name}`: method `{psci.text('method')}`: a realm calls PSCI by `smc`")
     early = board.earlycon if stdout_is_protected(tree, board) else None
     command_line.check(bootargs(tree), board.shared_bit, earlycon=early)

@@ -28,7 +28,8 @@ class Board:
     """What the device tree describes.  shared_bit: 2^(IPA width - 1), set where devices are served.
 
     mpidrs: one a vCPU.  console: layout.UART, layout.PL011, or None.  virtio: the slots that have a device.
-    initrd: (base, end) IPA.  seed: for /chosen/rng-seed; the realm's entropy is then the same in every run.
+    initrd: (base, end) IPA.  pmu: whether there is one.
+    seed: for /chosen/rng-seed; the realm's entropy is then the same in every run.
     """
 
     ram_base: int
@@ -39,6 +40,7 @@ class Board:
     virtio: Sequence[int] = ()
     bootargs: str = ""
     initrd: tuple[int, int] | None = None
+    pmu: bool = False
     seed: bytes = b""
 
     @property
@@ -76,6 +78,8 @@ def generate(board: Board) -> bytes:
     _strings(root, "compatible", "linux,dummy-virt")
     _strings(root, "model", "ccabridge realm")
     children = [_chosen(board), _memory(board), _cpus(board), _psci(), _timer(), _gic(board)]
+    if board.pmu:
+        children.append(_pmu())
     if board.console is not None:
         uart = _console(board.console)
         children += [_aliases(uart), uart]
@@ -187,6 +191,13 @@ def _timer() -> Any:
     _strings(node, "compatible", "arm,armv8-timer")
     _words(node, "interrupts", *(word for ppi in layout.TIMER_PPIS for word in (1, ppi, _HIGH)))
     _flag(node, "always-on")
+    return node
+
+
+def _pmu() -> Any:
+    node = _node("pmu")
+    _strings(node, "compatible", "arm,armv8-pmuv3")
+    _words(node, "interrupts", 1, layout.PMU_PPI, _HIGH)
     return node
 
 

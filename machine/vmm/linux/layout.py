@@ -41,6 +41,7 @@ REGIONS = (UART, VIRTIO, PL011, GICR, GICD)
 
 # Secure physical, physical, virtual and hypervisor timer: the order of the arm,armv8-timer binding.
 TIMER_PPIS = (13, 14, 11, 10)
+PMU_PPI = 7
 
 
 def redistributors(cpus: int) -> tuple[int, int]:

@@ -239,6 +239,11 @@ def test_check__psci_by_hvc() -> None:
     )
 
 
+def test_check__psci_that_is_missing() -> None:
+    """Linux, arch/arm64/kernel/rsi.c: without the SMC conduit it is in no realm."""
+    assert "names no psci" in refused(lambda t: t.root.children.remove(node(t, "psci")))
+
+
 def test_check__cpus_must_be_recs() -> None:
     assert "MPIDR 0x5; the realm has 0x0, 0x1" in refused(lambda t: node(t, "cpus/cpu@1").properties.update(reg=reg(5)))
     assert "names no cpu" in refused(lambda t: node(t, "cpus").children.clear())

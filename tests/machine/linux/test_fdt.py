@@ -87,6 +87,14 @@ def test_timer__ppis_13_14_11_10() -> None:
     assert words(child(tree(), "timer"), "interrupts")[1::3] == (13, 14, 11, 10)
 
 
+def test_pmu__is_there_on_request_with_ppi_7() -> None:
+    """Arm BSA: INTID 23."""
+    assert tree().child("pmu") is None
+    node = child(tree(replace(FULL, pmu=True)), "pmu")
+    assert node.text("compatible") == "arm,armv8-pmuv3"
+    assert words(node, "interrupts") == (1, 7, 4)
+
+
 def test_cpus__by_mpidr_started_by_psci() -> None:
     cpus = child(tree(), "cpus")
     assert [c.name for c in cpus.children] == ["cpu@0", "cpu@1"]
@@ -152,7 +160,7 @@ def test_generated__no_two_nodes_share_an_address_or_an_interrupt() -> None:
 def test_generated__dtc_has_no_complaint(console: layout.Region | None) -> None:
     if shutil.which("dtc") is None:
         pytest.skip("dtc is not installed")
-    board = Board(0x8000_0000, 1 << 28, SHARED, mpidrs=tuple(range(8)), console=console, virtio=tuple(range(32)))
+    board = Board(0x8000_0000, 1 << 28, SHARED, tuple(range(8)), console, virtio=tuple(range(32)), pmu=True)
     done = subprocess.run(["dtc", "-I", "dtb", "-O", "dts"], input=generate(board), capture_output=True, check=True)
     assert done.stderr == b""
 

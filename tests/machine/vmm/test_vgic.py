@@ -229,7 +229,7 @@ def test_timer__level_from_its_control(timer: str, intid: int) -> None:
     pe = Pe(gic, 0)
 
     def timers(ctl: int) -> None:
-        gic.timers(0, ctl if timer == "p" else 0, ctl if timer == "v" else 0)
+        gic.levels(0, ctl if timer == "p" else 0, ctl if timer == "v" else 0)
 
     for ctl in (0, 1, 4, 6, 7):  # ENABLE is bit 0, IMASK bit 1, ISTATUS bit 2
         timers(ctl)
@@ -379,11 +379,11 @@ def test_exit_without_a_run__loses_nothing() -> None:
     """A host call that cannot be completed leaves the GIC and timer fields of the exit zero."""
     gic = make()
     edges(gic)
-    gic.timers(0, 0, 5)
+    gic.levels(0, 0, 5)
     gic.set_line(40, True)
     gic.fill(0)
     gic.fold(0, 0, (0,) * 16, 0, 0)
-    gic.timers(0, 0, 0)
+    gic.levels(0, 0, 0)
     assert gic.pending(0)
     assert sorted(Pe(gic, 0).handle()) == [27, 40]
 
@@ -537,3 +537,15 @@ def test_no_interrupt_is_lost_or_duplicated(steps: list[tuple[str, int]], lrs: i
     assert not owed, f"lost: {owed}"
     assert not high, f"lines that nobody served: {high}"
     assert not gic.pending(0) and not gic.pending(1)
+
+
+def test_pmu__overflow_of_an_exit_is_ppi_23_until_an_exit_without() -> None:
+    """Arm BSA: INTID 23; DEN0137, RmiRecExit.pmu_ovf_status."""
+    gic = make()
+    pe = Pe(gic, 0)
+    assert pe.handle() == []
+    gic.levels(0, 0, 0, 1)
+    assert pe.handle() == [23]
+    assert pe.handle() == [23], "the level is still there"
+    gic.levels(0, 0, 0, 0)
+    assert pe.handle() == []
