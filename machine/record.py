@@ -58,14 +58,6 @@ class _Ends(Endpoints):
     def _now(self) -> int:
         return self._machine.board.insns
 
-    def paced(self, reached: int) -> int:
-        """How far an idle machine got in wall time."""
-        raise NotImplementedError
-
-    def ended(self, end: End) -> None:
-        """The run is over."""
-        raise NotImplementedError
-
 
 class Recording(_Ends):
     """Writes a record of a machine that has not run yet.  UserError for a file that cannot be written."""
@@ -137,6 +129,7 @@ class Recording(_Ends):
         return reached
 
     def ended(self, end: End) -> None:
+        """The run is over."""
         self._put({"at": self._now, "end": end.reason, "code": end.code, "hash": state_hash(self._machine)})
         self._file.close()
 
@@ -266,6 +259,7 @@ class Replaying(_Ends):
         return int(line["idle"])
 
     def ended(self, end: End) -> None:
+        """The run is over: it must have ended as the record says."""
         self.poll()
         line = self._line()
         if line is None:
