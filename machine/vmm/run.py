@@ -162,6 +162,7 @@ class Runner:
                 self._at += 1
                 if self.request is not None:
                     request, self.request = self.request, None
+                    self._at, self._idle_round = 0, True
                     return request
             if self._idle_round:
                 self._idle()
