@@ -41,9 +41,13 @@ class Region:
         if fill:
             self.bytes[:] = bytes([fill]) * size
 
+    def zero(self) -> None:
+        """Nothing but zeros, whatever `fill` is."""
+        self.mapping.madvise(mmap.MADV_DONTNEED)
+
     def clear(self) -> None:
         """Back to what it holds at power-on."""
-        self.mapping.madvise(mmap.MADV_DONTNEED)
+        self.zero()
         if self.fill:
             self.bytes[:] = bytes([self.fill]) * self.size
 

@@ -191,10 +191,10 @@ class AttestationService:
         log: Callable[[Call, tuple[int, ...], tuple[int, ...], str | None], None],
     ) -> None:
         self.shared_buffer = shared_buffer
-        self._identity = identity
+        self.identity = identity
         self._memory = memory
         self._log = log
-        self._rest = b""  # of a platform token that is being handed out
+        self.rest = b""  # of a platform token that is being handed out
         buffer: dict[str, _Check] = {
             "buf_bound": lambda a: a[0] & -GRANULE != shared_buffer,
             "size_bound": lambda a: not 0 < a[1] <= GRANULE - a[0] % GRANULE,
@@ -208,14 +208,14 @@ class AttestationService:
             **buffer,
             "challenge_size": lambda a: a[2] not in (0, *_CHALLENGES),
             "challenge_bound": lambda a: a[2] > a[1],
-            "token_state": lambda a: a[2] == 0 and not self._rest,
+            "token_state": lambda a: a[2] == 0 and not self.rest,
         }
 
     def get_realm_key(self, buf: int, size: int, curve: int) -> tuple[int, int]:
         failed = self._refused(el3.ATTEST_GET_REALM_KEY, self._key_checks, (buf, size, curve))
         if failed is not None:
             return failed, 0
-        key = self._identity.realm_key()
+        key = self.identity.realm_key()
         self._memory.write(buf, key)
         self._log(el3.ATTEST_GET_REALM_KEY, (buf, size, curve), (0, len(key)), None)
         return El3Status.OK, len(key)
@@ -226,11 +226,11 @@ class AttestationService:
         if failed is not None:
             return failed, 0, 0
         if challenge_size:
-            self._rest = self._identity.platform_token(self._memory.read(buf, challenge_size))
-        part, self._rest = self._rest[:size], self._rest[size:]
+            self.rest = self.identity.platform_token(self._memory.read(buf, challenge_size))
+        part, self.rest = self.rest[:size], self.rest[size:]
         self._memory.write(buf, part)
-        self._log(el3.ATTEST_GET_PLAT_TOKEN, arguments, (0, len(part), len(self._rest)), None)
-        return El3Status.OK, len(part), len(self._rest)
+        self._log(el3.ATTEST_GET_PLAT_TOKEN, arguments, (0, len(part), len(self.rest)), None)
+        return El3Status.OK, len(part), len(self.rest)
 
     def _refused(self, decl: Call, checks: Mapping[str, _Check], arguments: tuple[int, ...]) -> int | None:
         for condition in decl.conditions:
@@ -251,11 +251,23 @@ class LazyAttester:
         self._machine = machine
         self._memory = memory
         self._shared_buffer = shared_buffer
-        self._made: RealmAttester | None = None
+        self.made: RealmAttester | None = None
+        self.root: AttestationService | None = None
+
+    def forget(self) -> None:
+        """As before the first token."""
+        self.made = self.root = None
+
+    def remake(self, platform: bytes, rest: bytes, public: bytes, ready: bool) -> bool:
+        """As after the first token, with what was fetched then; False where the key is another one."""
+        attester = self._attester
+        assert self.root is not None
+        self.root.rest = rest
+        return attester.refill(self.root.identity.realm_key() if ready else None, platform, public)
 
     @property
     def _attester(self) -> RealmAttester:
-        if self._made is None:
+        if self.made is None:
             from rmm.attestation.attester import RealmAttester
 
             machine = self._machine
@@ -263,9 +275,10 @@ class LazyAttester:
             def log(decl: Call, arguments: tuple[int, ...], result: tuple[int, ...], condition: str | None) -> None:
                 machine.calls.call(decl, arguments, result, condition, None)
 
-            root = AttestationService(Identity(machine.config, machine.say), self._memory, self._shared_buffer, log)
-            self._made = RealmAttester(self._memory, root)
-        return self._made
+            identity = Identity(machine.config, machine.say)
+            self.root = AttestationService(identity, self._memory, self._shared_buffer, log)
+            self.made = RealmAttester(self._memory, self.root)
+        return self.made
 
     def ready(self) -> bool:
         return self._attester.ready()

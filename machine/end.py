@@ -25,6 +25,10 @@ class Reset(Exception):
         self.reason = reason
 
 
+class Restored(Exception):
+    """The machine's state is another one now: the run goes on from there."""
+
+
 class End(Exception):
     """The machine has stopped.
 

@@ -15,6 +15,7 @@ from machine.end import GUEST_EXIT, End
 from machine.inspect import COMMANDS, inspect
 from machine.inspect.code import EL1, EL1_REST, EL2, EL2_REST, read_virtual
 from machine.inspect.contexts import Context, context_of, contexts, register
+from machine.rewind import BEGIN, Rewind
 from machine.stops import WORLDS, Breakpoint, Stop, Stops
 
 if TYPE_CHECKING:
@@ -214,12 +215,14 @@ class GdbFront:
         self.stops = self.target.stops = Stops(machine, self.front)
         self._machine = machine
         self._wait = wait
+        self.rewind = Rewind(machine, self.stops)
         self._say = say
         if not wait:
             say("ccabridge: GDB: {}:{}".format(*self.server.address))
 
     def poll(self) -> None:
         """Between turns."""
+        self.rewind.poll()
         if self._wait:
             self._wait = False
             # Not before the machine is built: a GDB has two seconds of patience.
@@ -233,8 +236,13 @@ class GdbFront:
 
     def front(self, stop: Stop) -> None:
         self.target.stopped = context_of(self._machine, stop.core)
+        text = "" if self.target.knows(stop) else stop.text
         try:
-            self.server.serve(self._reply(stop), "" if self.target.knows(stop) else stop.text)
+            while back := self.server.serve(self._reply(stop), text):
+                text = self.rewind.possible
+                if not text:
+                    (self.rewind.step if back == "s" else self.rewind.back)()
+                    return
         except Killed:
             raise End(GUEST_EXIT, "killed by GDB", code=0, core=stop.core) from None
         finally:
@@ -248,6 +256,8 @@ class GdbFront:
                 (stop.watch.read, stop.watch.write), b"awatch"
             )
             what = b"%s:%x;" % (name, stop.address)
+        elif stop.text == BEGIN:
+            what = b"replaylog:begin;"
         elif stop.reasons & DebugReason.BREAK and self.target.has_point(stop):
             what = b"swbreak:;"
         return b"T%02xthread:%x;%s" % (2 if interrupted else 5, self.target.current(), what)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.core import NEVER, Board, Core, sysreg
 from bridge.cpu import ID_REGISTERS, id_registers
@@ -28,13 +28,13 @@ from machine.devices.attach import Surroundings, attach
 from machine.devices.console import Console
 from machine.devices.device import Line, unwired
 from machine.devices.endpoints import Keyboard
-from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset
+from machine.end import GUEST_EXIT, MODEL_BUG, UNHANDLED, End, Reset, Restored
 from machine.gpt import GRANULE, GranuleProtectionTable
 from machine.loading import Symbols, place, registers
 from machine.monitor import Monitor
 from machine.pe import Mode, Pe
 from machine.recs import RmmMemory, RootPlatform, let_sve
-from machine.scheduler import run_machine
+from machine.scheduler import Turns, run_machine
 from machine.semihosting import Semihosting
 from machine.stuck import Evidence
 from machine.unclaimed import Unclaimed
@@ -61,6 +61,14 @@ SCTLR_EL2_RES1 = 0x30C5_0830  # as EL3 firmware hands over
 HAFDBS = {"none": 0, "af": 1, "dirty": 2}
 
 
+class Hosted(Protocol):
+    """A realm that the Python VMM has built."""
+
+    def go_on(self) -> None:
+        """Runs it to its End."""
+        ...
+
+
 class Machine:
     """One machine.  Nothing outside the process is touched until `run`, and `run` can be called once.
 
@@ -72,7 +80,9 @@ class Machine:
         refuse_unsupported(config, scripted=scripted)
         images = read_images(config)
         self.config = config
-        self._output = output
+        self._out = output
+        # Instructions that have run before, and are run again, print nothing (machine.rewind).
+        self.quiet_until = 0
         self.scripted = scripted
         self._consoles: dict[str, Console] = {}
         # Called between slices, so that signals and progress get their turn; the model does not depend on it.
@@ -112,6 +122,11 @@ class Machine:
             named = kernel_names.of_vmm(self) if linux is None else kernel_names.of_realm(self, linux)
             self.symbols.kernel = named
         self.resets = 0
+        self.frozen: Callable[[], None] | None = None
+        self.interrupted = False  # now it does
+        self.hosted: Hosted | None = None
+        # Of a machine that comes out of a snapshot: what its `Stops` knew (machine.snapshot.past).
+        self.past = b""
         self.turn_end = 0
         self.alone = True
         self._cores: list[Core] = []
@@ -131,9 +146,10 @@ class Machine:
             self.gpt.l0_base, pps_bits=self.gpt.pps_bits, l0_bits=self.gpt.l0_bits, pgs_bits=self.gpt.pgs_bits
         )
         memory = RmmMemory(self.board)
+        self.platform = RootPlatform(self)
         self.rmm = Rmm(
             memory,
-            RootPlatform(self),
+            self.platform,
             features=rmm_features(config),
             dram=[(r.base, r.size) for r in config.memory.values() if r.pas == "non-secure"],
             observer=self.calls,
@@ -153,6 +169,7 @@ class Machine:
         self.pes = [Pe(i, mpidr) for i, mpidr in enumerate(config.cpu.affinities)]
         self.pe = self.pes[0]
         self.running: Core | None = None
+        self.turns = Turns()
         self._host = self._firmware if config.boot.host == "firmware" else self._vmm
         if config.boot.host == "firmware" and not self.scripted:
             self.power_on(self.pe, self.images.entry, 0)
@@ -249,6 +266,11 @@ class Machine:
             ),
         )
 
+    @property
+    def consoles(self) -> Mapping[str, Console]:
+        """By label, those that have been asked for."""
+        return self._consoles
+
     def say(self, text: str) -> None:
         """A line of the emulator's own among the output."""
         self._output(f"ccabridge: {text}\n")
@@ -258,6 +280,10 @@ class Machine:
         if label not in self._consoles:
             self._consoles[label] = Console(label, self._output, heard=self._printed)
         return self._consoles[label]
+
+    def _output(self, text: str) -> None:
+        if self.board.insns >= self.quiet_until:
+            self._out(text)
 
     def _printed(self, console: Console, line: str | None) -> None:
         if line is not None:
@@ -285,12 +311,22 @@ class Machine:
         self._output(text)
         sys.stdout.flush()
 
-    def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
-        """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
+    def freeze(self, action: Callable[[], None]) -> None:
+        """Has `action` done as soon as the run stands between two instructions, and nothing of it on Python's stack."""
+        assert self.stops is not None
+        self.frozen = action
+        if not self.stops.standing:
+            self.board.stop_next()
+
+    def thaw(self) -> None:
+        """Does it."""
+        action, self.frozen, self.interrupted = self.frozen, None, False
+        if action is not None:
+            action()
+
+    def normal_core(self, pe: Pe) -> Core:
+        """A PE's context in the Normal world, at its reset state."""
         config = self.config
-        if pe.core is not None:
-            self.remove_core(pe.core)
-            pe.core.close()
         core = Core(
             self.board,
             f"normal world, PE {pe.index}",
@@ -304,13 +340,22 @@ class Machine:
             pmu=config.rmm.features.pmu_counters if config.cpu.features.pmu else None,
             pe=pe.index,
         )
-        if self.gic is not None:
-            self.gic.power(pe.index, True)
         self.present_ids(core)
         if config.boot.el == 2:
             core.set_sysreg(SCTLR_EL2, SCTLR_EL2_RES1)
         if config.cpu.features.sve:
             let_sve(core)
+        return core
+
+    def power_on(self, pe: Pe, entry: int, context_id: int) -> None:
+        """A PE starts in the Normal world, at its reset state, as the monitor's ERET leaves it."""
+        config = self.config
+        if pe.core is not None:
+            self.remove_core(pe.core)
+            pe.core.close()
+        core = self.normal_core(pe)
+        if self.gic is not None:
+            self.gic.power(pe.index, True)
         core.set_x(0, [context_id])
         core.pc = entry
         core.trace(self.tracing)
@@ -423,10 +468,12 @@ class Machine:
         for core in self._cores:
             core.trace(self.tracing)
 
-    def debug_stop(self, core: Core) -> None:
-        """A core has stopped for the debugger, and goes on when this returns."""
+    def debug_stop(self, core: Core) -> bool:
+        """A core has stopped for the debugger, and goes on when this returns False; True interrupts its turn."""
         assert self.stops is not None
         self.stops.reached(core)
+        self.interrupted = self.frozen is not None
+        return self.interrupted
 
     def drain_events(self, core: Core) -> None:
         """Hands what the plugin noted (exceptions, faults, unknown registers), and the exit, to the trace."""
@@ -490,6 +537,8 @@ class Machine:
                 except Reset as reset:
                     self.calls.event("reset", reset.reason)
                     self.reset()
+                except Restored:
+                    continue
         except End as end:
             return end
         except (KeyboardInterrupt, TimeoutError, UserError):
@@ -543,7 +592,7 @@ class Machine:
         self.attached.endpoints.wait(max(0.0, min((at - now) / rate - self._overslept, INPUT_WAIT)))
         reached = min(at, now + int((time.monotonic() - start) * rate))
         self._overslept = min(time.monotonic() - start - (reached - now) / rate, INPUT_WAIT)
-        return reached
+        return self.attached.endpoints.paced(reached)
 
     @property
     def cores(self) -> Sequence[Core]:

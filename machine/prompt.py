@@ -12,8 +12,9 @@ from bridge.errors import UserError
 from machine.end import GUEST_EXIT, End
 from machine.inspect import COMMANDS, inspect
 from machine.inspect.code import code as code_lines
-from machine.inspect.contexts import Context, context_of, contexts
+from machine.inspect.contexts import Context, context_of, select
 from machine.library.calls import HostCalls
+from machine.rewind import Rewind
 from machine.stops import Stop, Stops
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 CONTROL = {
     "c": "go on",
     "s [COUNT]": "so many instructions of what has stopped",
+    "rs": "one instruction back",
+    "rc": "back to the stop before this one",
     "break PLACE": "another place to stop at, as with --break; alone: the list",
     "delete NUMBER": "one less",
+    "save FILE": "write a snapshot: save x.snap, or save('x.snap')",
     "select NAME": "look at another context: pe 0, secure, rec 1",
     "q": "end the machine",
     "help": "this",
@@ -47,6 +51,7 @@ class Prompt(code.InteractiveConsole):
         self._introduced = False
         self._steps = 0
         self._over = False
+        self.rewind: Rewind | None = None
 
     def write(self, data: str) -> None:
         self._out(data)
@@ -56,7 +61,13 @@ class Prompt(code.InteractiveConsole):
 
     def poll(self) -> None:
         """Between turns."""
+        if self.rewind is not None:
+            self.rewind.poll()
         self.stops.poll()
+
+    def go_back(self) -> None:
+        """Makes `rs` and `rc` possible: from now on the machine is remembered."""
+        self.rewind = Rewind(self.machine, self.stops)
 
     def ended(self, end: End) -> None:
         """The report says it."""
@@ -81,8 +92,11 @@ class Prompt(code.InteractiveConsole):
             self._introduced = True
             self.write("  c goes on, s steps, help lists the commands; anything else is Python (machine, core, rmi)\n")
         self.locals: dict[str, Any]
-        self.locals.update(core=stop.core, stop=stop, stops=self.stops, rmm=self.machine.rmm, gpt=self.machine.gpt)
+        self.locals.update(
+            save=self.save, core=stop.core, stop=stop, stops=self.stops, rmm=self.machine.rmm, gpt=self.machine.gpt
+        )
         self._over = False
+        self._stop = stop
         while not self._over:
             try:
                 line = self.raw_input("... " if self.buffer else "(ccabridge) ")
@@ -112,12 +126,16 @@ class Prompt(code.InteractiveConsole):
                 self.write("\n".join(inspect(self.machine, self.context, line)) + "\n")
             elif name in ("c", "continue", "s", "step", "stepi", "q", "quit"):
                 self._control(name[0], args)
+            elif name in ("rs", "rc") and not args:
+                self._back(name)
             elif name == "break":
                 text = line.strip()[len(name) :].strip()
                 shown = [self.stops.add(text)] if text else self.stops.breakpoints.values()
                 self.write("".join(f"{one}\n" for one in shown))
             elif name == "delete" and len(args) == 1 and args[0].isdecimal():
                 self.stops.remove(int(args[0]))
+            elif name == "save" and len(args) == 1:
+                self.save(args[0])
             elif name == "select" and args:
                 self._select(args)
             elif name == "help" and not args:
@@ -142,18 +160,34 @@ class Prompt(code.InteractiveConsole):
             self.context.core.step()
         self._over = True
 
+    def _back(self, what: str) -> None:
+        refused = "nothing of this run is remembered" if self.rewind is None else self.rewind.possible
+        if self.rewind is None or refused:
+            raise UserError(f"no way back: {refused}")
+        (self.rewind.step if what == "rs" else self.rewind.back)()
+        self._over = True
+
+    def save(self, path: str) -> None:
+        """Writes the machine, as it stands, to a snapshot file; the prompt is back when that is done."""
+        stop = self._stop
+
+        def take() -> None:
+            from machine.snapshot.file import save
+
+            try:
+                size = save(self.machine, path)
+                self.write(f"{path}: {size / 1e6:.1f} MB\n")
+            except UserError as error:
+                self.write(f"{error}\n")
+            self.front(stop)
+
+        self.machine.freeze(take)
+        self._over = True
+
     def _select(self, args: list[str]) -> None:
-        kind, number = args[0].lower(), int(args[1]) if len(args) > 1 and args[1].isdecimal() else 0
-        found = [
-            one
-            for one in contexts(self.machine)
-            if one.key[0] == kind and (one.rec.index if one.rec is not None else one.key[1]) == number
-        ]
-        if not found:
-            raise UserError(f"no {kind} {number}: " + "; ".join(one.title for one in contexts(self.machine)))
-        self.context = found[0]
-        self.locals["core"] = found[0].core
-        self.write(f"{found[0].title}\n")
+        self.context = select(self.machine, args)
+        self.locals["core"] = self.context.core
+        self.write(f"{self.context.title}\n")
 
 
 def terminal_prompt(machine: Machine, write: Callable[[str], object]) -> Prompt:
@@ -161,6 +195,7 @@ def terminal_prompt(machine: Machine, write: Callable[[str], object]) -> Prompt:
     talk = sys.stdin.isatty() and sys.stdout.isatty()
     prompt = Prompt(machine, write, talk=talk)
     if talk:
+        prompt.go_back()
         try:
             import readline
             import rlcompleter

@@ -70,16 +70,23 @@ class RecCore:
     """One REC.  Its engine is made when it first runs: a realm of many RECs costs nothing until they do."""
 
     def __init__(self, machine: Machine, init: RecInit) -> None:
-        self.machine = machine
+        self.wire(machine)
         self.init = init
         self.name = f"rec {init.index} of realm {init.rd_pa:#x}"
-        self._core: Core | None = None
         self._gic = Gic()
         self._gic_loaded = False
         self._trap_wfi = False
         self._pe = 0
         self._solo = True
         self.fault = Fault()
+        # A run was interrupted where it stood: what was asserted when it began.
+        self._midway: tuple[bool, bool] | None = None
+        self._asserted = (False, False)
+
+    def wire(self, machine: Machine) -> None:
+        """As in a machine in which it has not run yet."""
+        self.machine = machine
+        self._core: Core | None = None
 
     @property
     def core(self) -> Core:
@@ -160,7 +167,9 @@ class RecCore:
         if self._solo is not machine.alone:
             self._solo = machine.alone
             lib.cca_set_solo(handle, self._solo)
-        if machine.pe.kicked:
+        if self._midway is not None:
+            self._midway = None
+        elif machine.pe.kicked:
             machine.pe.kicked = False
             return RecExit(ExitKind.IRQ, core.pc)
         try:
@@ -188,7 +197,9 @@ class RecCore:
                 elif reason == Reason.MMIO_FORM and machine.mmio_form(core):
                     continue
                 elif reason == Reason.DEBUG:
-                    machine.debug_stop(core)
+                    if machine.debug_stop(core):
+                        self._midway = self._asserted
+                        return None
                 elif reason == Reason.SLICE:
                     return None
                 elif reason == Reason.WFI:
@@ -222,7 +233,10 @@ class RecCore:
         return Timers(*self.core.timers())
 
     def timer_asserted(self) -> tuple[bool, bool]:
-        return _ASSERTED[lib.cca_timers_asserted((self._core or self.core).handle)]
+        if self._midway is not None:
+            return self._midway
+        self._asserted = _ASSERTED[lib.cca_timers_asserted((self._core or self.core).handle)]
+        return self._asserted
 
     def gic(self) -> Gic:
         """The virtual CPU interface: read anew only when the realm may have changed it."""
@@ -284,7 +298,7 @@ class RootPlatform:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self._recs: list[RecCore] = []
+        self.recs: list[RecCore] = []
 
     def delegate(self, pa: int) -> int:
         machine = self.machine
@@ -303,20 +317,20 @@ class RootPlatform:
         return status
 
     def invalidate_ipa(self, stage2: Stage2, ipa: int, size: int) -> None:
-        for rec in self._recs:
+        for rec in self.recs:
             if rec.init.stage2.vmid == stage2.vmid and rec._core is not None:
                 lib.cca_flush(rec._core.handle)
 
     def create_rec(self, init: RecInit) -> RecCore:
         rec = RecCore(self.machine, init)
-        self._recs.append(rec)
+        self.recs.append(rec)
         return rec
 
     def destroy_rec(self, rec: RecContext) -> None:
-        for at, own in enumerate(self._recs):
+        for at, own in enumerate(self.recs):
             if own is rec:
                 self.machine.evidence.destroyed(self.machine.rmm.rec_at[own.init.rec_pa])
-                del self._recs[at]
+                del self.recs[at]
                 own.close()
                 return
 

@@ -22,20 +22,38 @@ if TYPE_CHECKING:
 SMC = int(Reason.SMC)
 
 
+class Turns:
+    """Where the round of turns is: whose is next, whether nobody had one so far, whether that one has begun."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.idle = True
+        self.midway = False
+
+
 def run_machine(machine: Machine) -> None:
-    """Runs the PEs until something raises End or Reset."""
-    pes = machine.pes
+    """Runs the PEs until something raises End, Reset or Restored."""
+    turns, pes = machine.turns, machine.pes
     while True:
-        idle = True
-        for pe in pes:
-            if pe.mode is Mode.OFF or (pe.waiting and not pe.wakes(machine.board.insns)):
-                continue
-            idle = False
-            machine.begin_turn(pe)
+        while turns.at < len(pes):
+            pe = pes[turns.at]
+            if not turns.midway:
+                if pe.mode is Mode.OFF or (pe.waiting and not pe.wakes(machine.board.insns)):
+                    turns.at += 1
+                    continue
+                turns.idle = False
+                machine.begin_turn(pe)
+            turns.midway = False
             _turn(machine, pe)
-        edges = [pe.wake_at for pe in pes if pe.on] if idle else []
-        if idle and (not edges or not machine.skip_time(edges)):
+            if machine.interrupted:
+                turns.midway = True
+                machine.thaw()
+            else:
+                turns.at += 1
+        edges = [pe.wake_at for pe in pes if pe.on] if turns.idle else []
+        if turns.idle and (not edges or not machine.skip_time(edges)):
             raise _stuck(machine)
+        turns.at, turns.idle = 0, True
 
 
 def _stuck(machine: Machine) -> End:
@@ -100,7 +118,8 @@ def _run_normal(machine: Machine, pe: Pe) -> None:
             case Reason.MMIO_FORM if machine.mmio_form(core):
                 pass
             case Reason.DEBUG:
-                machine.debug_stop(core)
+                if machine.debug_stop(core):
+                    return
             case Reason.SLICE:
                 return
             case Reason.SEMIHOST:

@@ -94,16 +94,24 @@ class SecureService:
         self.world = SecureWorld(uuid, SecureRoot(machine), machine.calls)
         self.core = secure_core(machine, entry)
         self._held: set[int] = set()  # PEs whose Secure interrupts wait for the service
+        self.booting: bool | None = None  # not yet: None; over: False
 
     def boot(self) -> None:
         """The service initialises, before the Normal world runs."""
         machine, core = self._machine, self.core
-        core.set_x(0, self.world.boot().regs)
-        left = None
-        while left is None:
-            machine.begin_slice(alone=True)
-            left = self._run()
-            if machine.pe.waiting:
+        if self.booting is None:
+            core.set_x(0, self.world.boot().regs)
+            self.booting = True
+        turns = machine.turns
+        while self.booting:
+            if not turns.midway:
+                machine.begin_slice(alone=True)
+            turns.midway = False
+            self.booting = self._run() is None
+            if machine.interrupted:
+                turns.midway = True
+                machine.thaw()
+            elif machine.pe.waiting:
                 machine.pe.waiting = False
                 if not machine.skip_time([machine.pe.wake_at]):
                     raise End(STUCK, "WFI in the Secure world and no interrupt can come", core=core)
@@ -175,7 +183,8 @@ class SecureService:
                     case Reason.MMIO_FORM if machine.mmio_form(core):
                         pass
                     case Reason.DEBUG:
-                        machine.debug_stop(core)
+                        if machine.debug_stop(core):
+                            return None
                     case Reason.SLICE:
                         return None
                     case Reason.WFI:

@@ -117,10 +117,17 @@ class Stops:
         self.machine = machine
         self.front = front
         self.breakpoints: dict[int, Breakpoint] = {}
+        # What a snapshot's machine had seen, and what comes on top.
         self.history: dict[int, deque[Change]] = {}
         self.measured: list[CallRecord] = []
+        if machine.past:
+            from machine.snapshot.past import unpack
+
+            self.history, self.measured = unpack(machine.past)
         self.wait = False  # stop before the first instruction
+        self.standing = False  # within `reached`: nothing else runs
         self._number = 0
+        self._until = NEVER
         self._reached: list[str] = []
         self._changes: list[tuple[int, Change]] = []
         self._points: dict[str | None, set[int]] = {}
@@ -202,9 +209,28 @@ class Stops:
             )
         stop.kind, stop.world, stop.addresses = "address", found[0][0], [address for _, address in found]
 
+    def count_to(self, insns: int | None) -> None:
+        """Stops at this instruction count, too, without a text; at once where it is passed already."""
+        self._until = NEVER if insns is None else insns
+        if self._until <= self.machine.board.insns:
+            self.machine.board.stop_next()
+        self._next_count([])
+
+    def rewound(self, insns: int) -> None:
+        """The machine is at an earlier instruction again: what came after that has not happened yet."""
+        for pa in list(self.history):
+            kept = [change for change in self.history[pa] if change.insns <= insns]
+            self.history[pa] = deque(kept, maxlen=HISTORY)
+        self.measured[:] = [record for record in self.measured if record.insns <= insns]
+        self._changes.clear()
+        self._reached.clear()
+        for stop in self.breakpoints.values():
+            if stop.kind == "insn" and stop.first >= insns:
+                stop.hits = 0
+
     def _next_count(self, more: list[int]) -> None:
         now = self.machine.board.insns
-        counts = [stop.first for stop in self.breakpoints.values() if stop.kind == "insn"] + more
+        counts = [stop.first for stop in self.breakpoints.values() if stop.kind == "insn"] + more + [self._until]
         self.machine.board.stop_at(min((count for count in counts if count > now), default=NEVER))
 
     # What happens
@@ -241,6 +267,8 @@ class Stops:
 
     def reached(self, core: Core) -> None:
         """A core has stopped with DEBUG."""
+        if self.machine.frozen is not None:  # that is what it was stopped for
+            return
         exit_ = core.exit
         reasons = DebugReason(exit_.debug)
         texts: list[str] = []
@@ -272,7 +300,11 @@ class Stops:
         if reasons & DebugReason.STEP:
             texts.append("step")
         self._reached.clear()
-        self.front(Stop("; ".join(texts), core, reasons, watch, int(exit_.far)))
+        self.standing = True
+        try:
+            self.front(Stop("; ".join(texts), core, reasons, watch, int(exit_.far)))
+        finally:
+            self.standing = False
 
     def stage2_fault(self, core: Core) -> None:
         """A realm's access has faulted in stage 2: `ipa:` watches that, too."""

@@ -206,6 +206,13 @@ class Evidence:
 
     # Between slices
 
+    def begin_anew(self) -> None:
+        """Nothing is known to stand still: a machine has been given another state."""
+        self._repeating = lib.cca_repeating(self._handle)
+        self.waits, self._wait_mark = 0, {}
+        self.active_at = self._machine.board.insns
+        self._next_look = self.active_at + LOOK
+
     def look(self) -> None:
         """Whether anything has moved since the last look."""
         machine = self._machine

@@ -184,6 +184,7 @@ def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) 
     lines.append(" return done(f)")
     exec(_compiled("\n".join(lines), decl.name), names)
     call: Callable[[Sequence[int]], Result] = names["call"]
+    call.finish = finish  # type: ignore[attr-defined]
     return call
 
 

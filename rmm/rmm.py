@@ -110,6 +110,12 @@ class Rmm:
         out = run.go_on(entry)
         return PAUSED if out is PAUSED else entry.finish(entry, out)
 
+    def finisher(self, entry: Frame) -> Callable[[Frame, tuple[int, ...] | None], Result]:
+        """What `Frame.finish` is to be of a REC_ENTER in progress that has come from elsewhere."""
+        bound = self._rmi.get(abi.REC_ENTER.fid) or self._bound(abi.REC_ENTER.fid)
+        finish: Callable[[Frame, tuple[int, ...] | None], Result] = bound.finish  # type: ignore[union-attr]
+        return finish
+
     def _bound(self, fid: int) -> Callable[[Sequence[int]], Result] | None:
         """Binds a command when it is first called: a machine pays for those that its host uses."""
         for decl, checks, effect in HANDLERS:

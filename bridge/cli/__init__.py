@@ -17,6 +17,10 @@ from types import MappingProxyType, ModuleType
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "run": "run",
+        "resume": "resume",
+        "replay": "replay",
+        "snapshot": "snapshot",
+        "inspect": "inspect",
         "trace": "trace",
         "report": "report",
         "check": "check",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from machine.gdb import GdbFront
     from machine.machine import Machine
     from machine.prompt import Prompt
+    from machine.snapshot.taking import Taking
 
 HELP = "boot a machine: a machine file, a shipped name, an ELF to run as a realm, or Linux as one"
 DEFAULT_MACHINE = "hello-realm"
@@ -47,7 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE[@ADDR]",
         help="load a file into Normal-world memory: an ELF at its own addresses, anything else at ADDR",
     )
+    parser.add_argument(
+        "--record", metavar="FILE", help="write all input from outside there, with its times: `replay` repeats the run"
+    )
     parser.add_argument("--entry", metavar="ADDR", help="first instruction of the Normal world")
+    add_run_arguments(parser)
+    realm.add_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that `resume` has, too."""
     parser.add_argument(
         "--trace",
         nargs="?",
@@ -98,13 +108,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="wall time, progress and accesses to nothing, to standard error"
     )
-    realm.add_arguments(parser)
+    parser.add_argument(
+        "--reverse-to",
+        metavar="PLACE",
+        help="when the run is over, go back to the last time that it came there (a PLACE as of --break), and stop",
+    )
+    parser.add_argument(
+        "--snapshot-at",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("PLACE", "SNAPSHOT"),
+        help="the first time that the machine gets there (a PLACE as of --break), write it to a file; `resume` goes on",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
+    from machine.machine import Machine
+
+    def make(write: Callable[[str], object]) -> Machine:
+        machine = Machine(_configure(args), write)
+        if args.record is not None:
+            from machine.record import Recording
+
+            args.inputs = Recording(machine, args.record)
+        return machine
+
+    return run_machine(args, make)
+
+
+def run_machine(args: argparse.Namespace, make: Callable[[Callable[[str], object]], Machine]) -> int:
+    """Runs what `make` makes to its end, and reports."""
     from bridge.errors import UserError
     from bridge.progress import Progress
-    from machine.machine import Machine
 
     if args.timeout is not None and not 0 < args.timeout < 1e9:
         raise UserError(f"--timeout {args.timeout}: expected seconds, more than 0")
@@ -113,14 +149,13 @@ def main(args: argparse.Namespace) -> int:
         from bridge.gdb.server import parse_address
 
         address = parse_address(args.gdb)
-    config = _configure(args)
-    progress = Progress(verbose=args.verbose or bool(args.realm_debug))
+    progress = Progress(verbose=args.verbose or bool(getattr(args, "realm_debug", False)))
 
     def write(line: str) -> None:
         progress.clear()
         sys.stdout.write(line)
 
-    machine = Machine(config, write)
+    machine = make(write)
     for text in args.symbols:
         try:
             machine.symbols.give(text)
@@ -136,11 +171,22 @@ def main(args: argparse.Namespace) -> int:
 
         tracer = start(machine, args, write)
     try:
-        if address is not None or args.breaks or args.stopped:
+        if args.reverse_to and address is not None:
+            raise UserError("--reverse-to: GDB has commands of its own for that")
+        if address is not None or args.breaks or args.stopped or args.reverse_to:
             debugger = _debugger(machine, args, address, write)
+        taking = _snapshots(machine, args, progress)
         end = run_bounded(machine, args.timeout, progress, debugger)
+        if args.reverse_to:
+            end = _reverse(machine, debugger, args.reverse_to, lambda: run_bounded(machine, args.timeout, progress))
+        if getattr(args, "inputs", None) is not None:
+            args.inputs.ended(end)
         if debugger is not None:
             debugger.ended(end)
+        if taking is not None:
+            for path in taking.missed():
+                progress.clear()
+                print(f"ccabridge: the run did not get to where {path} was to be taken", file=sys.stderr)
         _report(machine, end, as_json=args.json)
         if machine.coverage is not None:
             machine.coverage.write()
@@ -216,10 +262,45 @@ def _debugger(
         from machine.prompt import terminal_prompt
 
         debugger = terminal_prompt(machine, write)
+        if args.reverse_to:
+            from machine.stops import parse
+
+            parse(0, args.reverse_to)
+            debugger.go_back()
         debugger.stops.wait = args.stopped
     for text in args.breaks:
         debugger.stops.add(text)
     return debugger
+
+
+def _reverse(machine: Machine, debugger: GdbFront | Prompt | None, place: str, again: Callable[[], End]) -> End:
+    """Runs a machine whose run is over again, to the last time that it came to a place, and from there."""
+    from bridge.errors import UserError
+
+    rewind = None if debugger is None else debugger.rewind
+    if debugger is None or rewind is None or rewind.possible:
+        raise UserError(f"--reverse-to: {rewind.possible if rewind is not None else 'nothing is remembered'}")
+    rewind.back_from_end(debugger.stops.add(place))
+    end = again()
+    while rewind.ended():
+        end = again()
+    return end
+
+
+def _snapshots(machine: Machine, args: argparse.Namespace, progress: Progress) -> Taking | None:
+    if not args.snapshot_at:
+        return None
+    from machine.snapshot.taking import Taking, silent
+    from machine.stops import Stops
+
+    def say(line: str) -> None:
+        progress.clear()
+        print(f"ccabridge: {line}", file=sys.stderr, flush=True)
+
+    taking = Taking(machine, machine.stops or Stops(machine, silent), say)
+    for place, path in args.snapshot_at:
+        taking.at(place, path)
+    return taking
 
 
 def run_bounded(

@@ -88,14 +88,14 @@ class Server:
         # Only an interrupt may come now; what else comes means nothing.
         return "interrupted" if any(packet == INTERRUPT for packet in self._receive()) else None
 
-    def serve(self, reply: bytes, text: str = "") -> None:
+    def serve(self, reply: bytes, text: str = "") -> str:
         """The machine stands still: answers GDB until it is to go on.  reply: a stop reply packet.
 
         Without a GDB it goes on at once.  One that is lost without a word leaves it as it is, for the next one.
-        Killed when GDB says so.
+        Killed when GDB says so.  `s` or `c` where it is to go backwards.
         """
         if self._session is None:
-            return
+            return ""
         if self._waiting:
             self._waiting = False
             if text:
@@ -124,7 +124,7 @@ class Server:
                         self._drop()
                     if answer.kill:
                         raise Killed
-                    return
+                    return answer.back
 
     def _answer(self, session: Session, packet: bytes | None) -> Resume | None:
         """Answers one packet; Resume where the machine is to go on."""

@@ -13,7 +13,7 @@ from bridge.gdb.debuggee import CORE, Debuggee
 from bridge.gdb.packets import MAX_PACKET, ProtocolError, data_of, number, unescape
 
 SUPPORTED = (
-    b"PacketSize=%x;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+;"
+    b"PacketSize=%x;QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+;ReverseStep+;ReverseContinue+;"
     b"qXfer:features:read+;qXfer:memory-map:read+;qXfer:threads:read+" % MAX_PACKET
 )
 OK, EMPTY = b"OK", b""
@@ -25,10 +25,11 @@ MEMORY_MAP = (
 
 
 class Resume(NamedTuple):
-    """The machine is to go on.  over: without this debugger; kill: to its end."""
+    """The machine is to go on.  over: without this debugger; kill: to its end; back: backwards, `s` or `c`."""
 
     over: bool = False
     kill: bool = False
+    back: str = ""
 
 
 class Session:
@@ -76,6 +77,8 @@ class Session:
             (b"S", lambda rest: self._go(rest.partition(b";")[2], step=True)),
             (b"D", lambda _: Resume(over=True)),
             (b"k", lambda _: Resume(kill=True)),
+            (b"bs", lambda _: self._resume([], "s")),
+            (b"bc", lambda _: self._resume([], "c")),
         )
 
     @property
@@ -222,11 +225,11 @@ class Session:
 
     # Going on
 
-    def _resume(self, steps: list[int]) -> Resume:
+    def _resume(self, steps: list[int], back: str = "") -> Resume:
         self._target.set_breakpoints(frozenset(va for _, va in self._breakpoints))
         for thread in steps:
             self._target.step(thread)
-        return Resume()
+        return Resume(back=back)
 
     def _go(self, rest: bytes, *, step: bool) -> bytes | Resume:
         thread = self._resume_thread or self._target.current()

@@ -39,6 +39,25 @@ static size_t syndrome_offset;
 
 enum { PROBE_SYNDROME = 0x5E001234 }; /* EC 0x17 (SMC64), IL, imm16 0x1234 */
 
+/* The same of what has no register: Z0 (P0 follows Z31), and the exclusive monitor. */
+static size_t vectors_offset, exclusive_offset;
+
+#define PROBE_PAGE 0xFFFFFFF000ull
+#define PROBE_VALUE 0xC0DEC0DE5A5A1234ull
+
+static bool find_state(struct cca_engine *e)
+{
+    const unsigned char *p = (const unsigned char *)e->context;
+    size_t n = uc_context_size(e->uc);
+    uint64_t v[2] = {PROBE_VALUE, ~PROBE_VALUE}, w[2] = {~PROBE_VALUE, PROBE_VALUE};
+    const uint64_t monitor[2] = {PROBE_PAGE + 0x800, PROBE_VALUE};
+    for (size_t i = 0; !vectors_offset && i + CCA_STATE_VECTORS <= n; i += 8)
+        if (!memcmp(p + i, v, 16) && !memcmp(p + i + 31 * 256, w, 16)) vectors_offset = i;
+    for (size_t i = vectors_offset; vectors_offset && !exclusive_offset && i + 24 <= n; i += 8)
+        if (!memcmp(p + i, monitor, 16)) exclusive_offset = i;
+    return exclusive_offset != 0;
+}
+
 /*
  * The engine calls abort() on some words that are no instructions (unallocated half-precision vector encodings are
  * among them). A guest must not end the process by that, so abort() within a run comes back here.
@@ -149,7 +168,7 @@ static void probe_intr(uc_engine *uc, uint32_t number, void *user)
 {
     struct cca_engine *e = user;
     (void)number;
-    if (syndrome_offset == 0 && uc_context_save(uc, e->context) == UC_ERR_OK) {
+    if (syndrome_offset == 0 && uc_context_save(uc, e->context) == UC_ERR_OK && find_state(e)) {
         /* the context object starts with its own header; the register copy follows */
         const unsigned char *p = (const unsigned char *)e->context;
         size_t n = uc_context_size(uc);
@@ -173,13 +192,18 @@ static bool probe_fill(uc_engine *uc, uint64_t vaddr, uc_mem_type type, uc_tlb_e
     return true;
 }
 
-/* Runs one SMC #0x1234 in a page that is mapped for this alone. */
+/* Runs one LDXR and one SMC #0x1234 in a page that is mapped for this alone. */
 static uc_err find_syndrome(struct cca_engine *e)
 {
-    static const uint32_t code[1024] = {0xD4024683}; /* smc #0x1234 */
-    uint64_t at = 0xFFFFFFF000ull;
+    static const uint32_t code[1024] = {[0] = 0xC85F7C20 /* ldxr x0, [x1] */, [1] = 0xD4024683 /* smc #0x1234 */,
+                                        [512] = (uint32_t)PROBE_VALUE, [513] = PROBE_VALUE >> 32};
+    const uint64_t v[2] = {PROBE_VALUE, ~PROBE_VALUE}, w[2] = {~PROBE_VALUE, PROBE_VALUE}, none[2] = {0, 0};
+    uint64_t at = PROBE_PAGE, where = at + 0x800, zero = 0;
     uc_hook h1, h2;
     uc_err err = uc_mem_map(e->uc, at, 0x1000, UC_PROT_READ | UC_PROT_EXEC);
+    if (err == UC_ERR_OK) err = uc_reg_write(e->uc, UC_ARM64_REG_X1, &where);
+    if (err == UC_ERR_OK) err = uc_reg_write(e->uc, UC_ARM64_REG_V0, v);
+    if (err == UC_ERR_OK) err = uc_reg_write(e->uc, UC_ARM64_REG_V31, w);
     if (err == UC_ERR_OK) err = uc_mem_write(e->uc, at, code, sizeof code);
     if (err == UC_ERR_OK) err = uc_hook_add(e->uc, &h1, UC_HOOK_INTR, (void *)probe_intr, e, 1, 0);
     if (err == UC_ERR_OK) err = uc_hook_add(e->uc, &h2, UC_HOOK_TLB_FILL, (void *)probe_fill, e, 1, 0);
@@ -189,7 +213,17 @@ static uc_err find_syndrome(struct cca_engine *e)
     if (err == UC_ERR_OK) err = uc_ctl_flush_tlb(e->uc);
     if (err == UC_ERR_OK) err = uc_ctl_flush_tb(e->uc);
     if (err == UC_ERR_OK) err = uc_mem_unmap(e->uc, at, 0x1000);
+    if (err == UC_ERR_OK) err = uc_reg_write(e->uc, UC_ARM64_REG_X0, &zero);
+    if (err == UC_ERR_OK) err = uc_reg_write(e->uc, UC_ARM64_REG_X1, &zero);
+    if (err == UC_ERR_OK) err = uc_reg_write(e->uc, UC_ARM64_REG_V0, none);
+    if (err == UC_ERR_OK) err = uc_reg_write(e->uc, UC_ARM64_REG_V31, none);
     if (err == UC_ERR_OK && syndrome_offset == 0) err = UC_ERR_EXCEPTION;
+    if (err == UC_ERR_OK) err = uc_context_save(e->uc, e->context);
+    if (err == UC_ERR_OK) { /* the monitor as it was */
+        const uint64_t open[3] = {UINT64_MAX, 0, 0};
+        memcpy((unsigned char *)e->context + exclusive_offset, open, sizeof open);
+        err = uc_context_restore(e->uc, e->context);
+    }
     return err;
 }
 
@@ -562,4 +596,73 @@ uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el, uint64_t *ad
     memcpy(address, p + 8, 8);
     memcpy(target_el, p + 16, 4);
     return syndrome;
+}
+
+/* Registers that are views of PSTATE, that the plugin answers for (time, PMU), or that read as something new each time. */
+static bool is_state(uint32_t encoding)
+{
+    uint32_t low = encoding & 0x7FF, crn = low >> 7;
+    if (low >> 3 == CCA_SYSREG(0, 0, 4, 2, 0) >> 3 || encoding == CCA_SYSREG(3, 0, 12, 1, 0)) return false;
+    if (encoding >> 14 == 3 && crn == 14) return low == CCA_SYSREG(0, 0, 14, 1, 0);
+    if (encoding >> 14 == 3 && crn == 9) return false;
+    return low >> 3 != CCA_SYSREG(0, 0, 2, 4, 0) >> 3; /* RNDR, RNDRRS */
+}
+
+/* The system registers that the engine has, found once: 16 Ki look-ups. */
+static const uint16_t *state_registers(struct cca_engine *e, unsigned *count)
+{
+    static uint16_t found[CCA_STATE_SYSREGS];
+    static unsigned n;
+    static bool done;
+    for (uint32_t encoding = 0x8000; !done && encoding <= 0xFFFF; encoding++) {
+        if (n < CCA_STATE_SYSREGS && is_state(encoding) && engine_has_sysreg(e, encoding)) found[n++] = (uint16_t)encoding;
+    }
+    done = true;
+    *count = n;
+    return found;
+}
+
+bool engine_save(struct cca_engine *e, struct cca_engine_state *out)
+{
+    unsigned count;
+    const uint16_t *registers = state_registers(e, &count);
+    if (e->broken || uc_context_save(e->uc, e->context) != UC_ERR_OK) return false;
+    const unsigned char *p = (const unsigned char *)e->context;
+    memcpy(out->vectors, p + vectors_offset, sizeof out->vectors);
+    memcpy(out->exclusive, p + exclusive_offset, sizeof out->exclusive);
+    engine_get_xs(e, 0, 31, out->x);
+    out->sp = engine_sp(e);
+    out->pc = engine_pc(e);
+    out->pstate = engine_pstate(e);
+    out->nsysregs = count;
+    for (unsigned i = 0; i < count; i++) {
+        out->sysregs[i].encoding = registers[i];
+        out->sysregs[i].value = engine_sysreg(e, registers[i]);
+    }
+    return true;
+}
+
+uint32_t engine_restore(struct cca_engine *e, const struct cca_engine_state *in)
+{
+    unsigned count;
+    const uint16_t *registers = state_registers(e, &count);
+    unsigned el = (in->pstate >> 2) & 3;
+    if (in->nsysregs != count || el > 2 || (in->pstate & 0x12) || uc_context_save(e->uc, e->context) != UC_ERR_OK) return 1;
+    unsigned char *p = (unsigned char *)e->context;
+    memcpy(p + vectors_offset, in->vectors, sizeof in->vectors);
+    memcpy(p + exclusive_offset, in->exclusive, sizeof in->exclusive);
+    if (uc_context_restore(e->uc, e->context) != UC_ERR_OK) return 1;
+    engine_set_pstate(e, in->pstate);
+    for (unsigned i = 0; i < count; i++) {
+        if (in->sysregs[i].encoding != registers[i]) return 1;
+        if (engine_sysreg(e, registers[i]) == in->sysregs[i].value) continue;
+        engine_set_sysreg(e, registers[i], in->sysregs[i].value);
+    }
+    for (unsigned i = 0; i < count; i++) /* once all are there: some refuse what others do not allow */
+        if (engine_sysreg(e, registers[i]) != in->sysregs[i].value) return registers[i];
+    engine_set_sp(e, in->sp);
+    engine_set_xs(e, 0, 31, in->x);
+    engine_set_pc(e, in->pc);
+    engine_set_sysreg(e, CCA_SYSREG(3, 6, 13, 0, 2), 0); /* the engine's cached flags: see engine_set_pstate */
+    return 0;
 }

@@ -28,6 +28,7 @@ SOURCES = (
     "time.c",
     "pmu.c",
     "maintenance.c",
+    "snapshot.c",
     "translate.c",
     "translate_s1.c",
     "translate_s2.c",

@@ -221,6 +221,23 @@ void cca_debug_at(cca_machine *m, uint64_t insns);     /* stop once at this coun
 void cca_debug_break(cca_machine *m);                  /* whichever context runs next stops first */
 void cca_debug_gpf(cca_machine *m, int on);
 
+/*
+ * Snapshots: a machine (time and the GIC), and each context at rest, as bytes of one version of the plugin. -1: the
+ * bytes are none of those, cca_core_error says why; the context must be one of the same configuration, just made.
+ */
+uint64_t cca_machine_state_size(const cca_machine *m);
+void cca_machine_save(cca_machine *m, void *out);
+int cca_machine_restore(cca_machine *m, const void *in, uint64_t size);
+uint64_t cca_core_state_size(void);
+int cca_core_save(cca_core *c, void *out);
+int cca_core_restore(cca_core *c, const void *in, uint64_t size);
+/* Of that, what a guest could ever see; how many bytes, 0 where the engine has given up. */
+uint64_t cca_core_seen(cca_core *c, void *out);
+/* Of memory in pages of 4 KiB: takes those that are all zeros out of `used`, and says how many are left. */
+uint64_t cca_used_pages(const void *memory, uint64_t pages, uint8_t *used);
+void cca_gather_pages(const void *memory, uint64_t pages, const uint8_t *used, void *out);
+int cca_scatter_pages(void *memory, uint64_t pages, const uint8_t *used, const void *in, uint64_t size);
+
 /* A block of guest code that has run `count` times under an id. */
 struct cca_covered {
     uint64_t pc, count;

@@ -67,6 +67,19 @@ void engine_drop_all_code(struct cca_engine *e);
 /* Of the exception being reported: its syndrome, the level it is meant for, and the address it is about. */
 uint32_t engine_syndrome(struct cca_engine *e, uint32_t *target_el, uint64_t *address);
 
+/* Everything that the engine holds of a context at rest; sysregs in the order in which it finds them. */
+enum { CCA_STATE_SYSREGS = 320, CCA_STATE_VECTORS = 32 * 256 + 17 * 32 /* Z0 to Z31, P0 to P15, FFR */ };
+struct cca_engine_state {
+    uint64_t x[31], sp, pc;
+    uint64_t exclusive[3];       /* the monitor: address, value, upper value */
+    uint32_t pstate, nsysregs;
+    struct { uint64_t encoding, value; } sysregs[CCA_STATE_SYSREGS];
+    uint8_t vectors[CCA_STATE_VECTORS];
+};
+bool engine_save(struct cca_engine *e, struct cca_engine_state *out);
+/* Into an engine just opened; 0, or what it refused: the encoding of a register, 1 for the rest. */
+uint32_t engine_restore(struct cca_engine *e, const struct cca_engine_state *in);
+
 /* Called by the binding. */
 bool cca_on_fill(cca_core *c, uint64_t va, enum cca_access access, uint64_t *pa, uint8_t *prot);
 void cca_on_block(cca_core *c, uint64_t pc, uint32_t bytes);

@@ -10,7 +10,7 @@ import msgspec
 
 from bridge.errors import ConfigError, did_you_mean
 
-from . import convert, layers, shipped
+from . import convert, layers, shipped, tree
 from .consoles import with_path
 from .files import is_path
 from .outputs import LINUX_FILES, check_outputs
@@ -65,13 +65,22 @@ def load(
     root = reading.read(path)
     for name_shown, layer in [*([(label, extra)] if extra else []), *options]:
         root = layers.merge(root, layers.from_plain(dict(layer), name_shown))
+    return _loaded(root, path, overrides, reading.directories)
+
+
+def load_text(text: bytes, label: str, overrides: Sequence[str] = ()) -> MachineConfig:
+    """A machine that machine.config.dump.resolved wrote: without layers, files by absolute path."""
+    return _loaded(tree.parse(text, label), label, overrides, {})
+
+
+def _loaded(root: Node, path: str, overrides: Sequence[str], directories: Mapping[str, str]) -> MachineConfig:
     for text in overrides:
         root = layers.override(root, text, NAMED)
-    source = Source(path, root, reading.directories)
+    source = Source(path, root, directories)
     machine = _normal(convert.to_machine(root), source)
     validate(machine, source.where)
     fields = {field: getattr(machine, field) for field in machine.__struct_fields__}
-    check_outputs(machine, source.where, [*reading.directories])
+    check_outputs(machine, source.where, [*directories])
     return MachineConfig(**fields, source=source)
 
 

@@ -44,6 +44,8 @@ class Console:
         self._pending = bytearray()
         self._receive: Callable[[bytes], int] | None = None
         self._backlog = bytearray()
+        # Told of input, as it comes (machine.record).
+        self.fed: Callable[[bytes], object] | None = None
 
     def plug(self, receive: Callable[[bytes], int]) -> None:
         """Connects the receive line of a UART: `receive` returns how many bytes it took."""
@@ -51,6 +53,8 @@ class Console:
 
     def feed(self, data: bytes) -> None:
         """Input for the UART; what it has no room for yet waits for `drained`."""
+        if self.fed is not None:
+            self.fed(data)
         if self._receive is not None and len(self._backlog) < MAX_BACKLOG:
             self._backlog += data
             self.drained()

@@ -78,20 +78,37 @@ class OutputFile(_Still):
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
+        self.written = 0  # bytes
 
     def start(self) -> None:
         try:
             # Without O_NONBLOCK a FIFO that nobody reads would hold the run before it begins.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | (0 if self.written else os.O_TRUNC)
             self._file = os.fdopen(os.open(self._path, flags, 0o666), "wb")
+            if self.written:
+                self._go_on(self._file)
         except OSError as error:
             raise UserError(f"{self._path}: {error.strerror}") from None
+
+    def _go_on(self, file: IO[bytes]) -> None:
+        """What a snapshot's machine had written stays, and what came after it goes."""
+        if os.fstat(file.fileno()).st_size < self.written:
+            raise UserError(f"{self._path}: shorter than when the snapshot was taken")
+        os.ftruncate(file.fileno(), self.written)
+        file.seek(self.written)
+
+    def go_back_to(self, written: int) -> None:
+        """What comes after that is written again."""
+        self.written = written
+        if self._file is not None:
+            self._file.seek(written)
 
     def write(self, data: bytes) -> None:
         if self._file is None:
             return
         try:
             self._file.write(data)
+            self.written += len(data)
         except BlockingIOError:
             return
         except OSError as error:
@@ -112,9 +129,12 @@ class InputFile(_Still):
 
     def __init__(self, path: str, console: Console) -> None:
         self._path = path
-        self._console = console
+        self.console = console
+        self.fed = False
 
     def start(self) -> None:
+        if self.fed:  # the snapshot's machine has it
+            return
         try:
             with open(self._path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -124,7 +144,8 @@ class InputFile(_Still):
             raise UserError(f"{self._path}: {error.strerror}") from None
         if len(data) > MAX_INPUT:
             raise UserError(f"{self._path}: more than {MAX_INPUT >> 20}M of console input")
-        self._console.feed(data)
+        self.console.feed(data)
+        self.fed = True
 
     def stop(self) -> None:
         """Read once."""
@@ -260,7 +281,7 @@ class Keyboard:
     """Standard input.  A terminal is made raw: Ctrl-A x ends the machine, Ctrl-A Ctrl-A is Ctrl-A."""
 
     def __init__(self, console: Console, fd: int = 0, *, leave: Callable[[], None] | None = None) -> None:
-        self._console = console
+        self.console = console
         self._fd = fd
         self._leave = leave or _interrupt
         self._saved: list[Any] | None = None
@@ -294,7 +315,7 @@ class Keyboard:
         if self._terminal:
             data = self._unescape(data)
         if data:
-            self._console.feed(data)
+            self.console.feed(data)
         return bool(data)
 
     def _unescape(self, data: bytes) -> bytes:
@@ -357,6 +378,15 @@ class Endpoints:
             self.stop()
             raise
 
+    @property
+    def every(self) -> Sequence[Endpoint]:
+        """In the order in which they start."""
+        return self._all
+
+    def paced(self, reached: int) -> int:
+        """How far an idle machine gets, which wall time has it that reaches so far."""
+        return reached
+
     def open(self, endpoint: Endpoint) -> None:
         """Adds one to those that are started already."""
         self._started.append(endpoint)
@@ -368,6 +398,19 @@ class Endpoints:
         for endpoint in self._started:
             arrived |= endpoint.poll()
         return arrived
+
+    @property
+    def positions(self) -> list[int]:
+        """How far each file has got: what `go_on_at` takes."""
+        return [end.written if isinstance(end, OutputFile) else int(isinstance(end, InputFile)) for end in self._all]
+
+    def go_on_at(self, positions: Sequence[int]) -> None:
+        """Files go on where those of a snapshot's machine were.  ValueError for other files."""
+        for end, position in zip(self._all, positions, strict=True):
+            if isinstance(end, OutputFile):
+                end.go_back_to(position)
+            elif isinstance(end, InputFile):
+                end.fed = True
 
     @property
     def live(self) -> bool:

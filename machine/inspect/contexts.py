@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.arch.sysregs import find
+from bridge.errors import UserError
 from machine.recs import PSTATE_EL1H_MASKED, RecCore
 
 if TYPE_CHECKING:
@@ -65,6 +67,16 @@ def contexts(machine: Machine) -> list[Context]:
 def context_of(machine: Machine, core: Core | None) -> Context | None:
     """The one that runs on a core."""
     return next((context for context in contexts(machine) if core is not None and context.core is core), None)
+
+
+def select(machine: Machine, words: Sequence[str]) -> Context:
+    """`pe 0`, `secure`, `rec 1`; UserError where there is none."""
+    kind, number = words[0].lower(), int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
+    every = contexts(machine)
+    for one in every:
+        if one.key[0] == kind and (one.rec.index if one.rec is not None else one.key[1]) == number:
+            return one
+    raise UserError(f"no {kind} {number}: " + "; ".join(one.title for one in every))
 
 
 def register(core: Core, name: str) -> int:

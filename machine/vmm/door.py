@@ -29,6 +29,9 @@ class Door:
     """What firmware at NS-EL2 could do, and no more."""
 
     def __init__(self, machine: Machine) -> None:
+        self.wire(machine)
+
+    def wire(self, machine: Machine) -> None:
         self._machine = machine
         self._board = machine.board
 

@@ -16,7 +16,6 @@ from machine.bus import Bus
 from machine.config.files import locate
 from machine.config.scalars import size_text
 from machine.devices.console import Console
-from machine.devices.device import Device
 from machine.end import GUEST_EXIT, STUCK, End
 from machine.kernel_names import KernelNames
 from machine.vmm.linux import command_line, layout
@@ -58,6 +57,9 @@ class ExitWatch:
         self.silent = True
         # Virtual time in ns, None right after output.
         self.quiet_since: int | None = None
+
+    def wire(self, sink: Callable[[bytes], None]) -> None:
+        self._sink = sink
 
     def write(self, data: bytes) -> None:
         self._sink(data)
@@ -252,26 +254,19 @@ class LinuxGuest:
         self._console = console
         self.watch = ExitWatch(console.write)
         kind = self.description.console
-        uart: Device
+        uart: Ns16550 | Pl011 | None = None
         if kind == "serial":
             from machine.devices.ns16550 import Ns16550
 
-            serial = Ns16550(self.watch.write, lambda level: gic.set_line(32, level))
-            console.plug(lambda data: serial.feed(data) if serial.listens else 0)
-            serial.drained = console.drained
-            uart = serial
+            uart = Ns16550(self.watch.write, partial(gic.set_line, 32))
             bus.attach(layout.UART.base, uart)
         elif kind == "pl011":
             from machine.devices.pl011 import Pl011
 
-            pl011 = Pl011(self.watch.write, lambda level: gic.set_line(33, level))
-            console.plug(lambda data: pl011.feed(data) if pl011.listens else 0)
-            pl011.drained = console.drained
-            uart = pl011
+            uart = Pl011(self.watch.write, partial(gic.set_line, 33))
             bus.attach(layout.PL011.base, uart)
-        else:
-            hvc = self.hvc
-            console.plug(lambda data: hvc.feed(data) if hvc.transport.status & DRIVER_OK else 0)
+        self.uart = uart
+        self._plug(console)
         memory = SharedMemory(self.vmm.door, self.vmm.memory)
         window = VirtioWindow()
         first = layout.VIRTIO.interrupt or 0
@@ -288,6 +283,16 @@ class LinuxGuest:
         bus.attach(layout.VIRTIO.base, window)
         bus.attach(layout.GICD.base, gic.distributor)
         bus.attach(layout.redistributors(len(self.vmm.vcpus))[0], gic.redistributors)
+
+    def _plug(self, console: Console) -> None:
+        """Connects console and UART."""
+        uart = self.uart
+        if uart is None:
+            hvc = self.hvc
+            console.plug(lambda data: hvc.feed(data) if hvc.transport.status & DRIVER_OK else 0)
+        else:
+            console.plug(lambda data: uart.feed(data) if uart.listens else 0)
+            uart.drained = console.drained
 
     # The realm
 
@@ -312,6 +317,7 @@ class LinuxGuest:
     def run(self, console: Console) -> None:
         """Ends by End, with the status of the script as exit code."""
         vmm = self.vmm
+        self.machine.hosted = self
         lrs = vmm.features.gicv3_num_lrs + 1
         gic = VGic([mpidr_of(v.index) for v in vmm.vcpus], spis=64, lrs=lrs)
         bus = Bus()
@@ -322,8 +328,20 @@ class LinuxGuest:
         if self.symbols is not None and self.machine.symbols.given_kernel is None:
             self.machine.symbols.given_kernel = self.symbols
         self.machine.symbols.kernel = KernelNames(self.machine, at, lambda: image_symbols(kernel.path, kernel.data, at))
+        self.go_on()
+
+    def wire(self, machine: Machine) -> None:
+        """In another machine than the one in which it was built."""
+        assert machine.config.vmm is not None
+        self.machine, self.description = machine, machine.config.vmm
+        self._console = machine.terminal("realm 0") if self.takes_input else machine.console("realm 0")
+        self.watch.wire(self._console.write)
+        self._plug(self._console)
+
+    def go_on(self) -> None:
+        """Ends by End, with the status of the script as exit code."""
         try:
-            runner.run()
+            self.runner.run()
         except End as end:
             if end.kind == GUEST_EXIT:
                 if self.watch.status is not None:

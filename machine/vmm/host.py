@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 def run_vmm(machine: Machine) -> None:
     """Ends by End."""
+    if machine.hosted is not None:
+        machine.hosted.go_on()
     config = machine.config
     assert config.boot.pool is not None  # validated
     pool = Pool(config.boot.pool.base, config.boot.pool.size)
@@ -32,15 +34,30 @@ def run_vmm(machine: Machine) -> None:
     console = machine.console("realm 0").write
     devices = Bus()
     devices.attach(UART_IPA, Pl011(console))
-    runner = Runner(machine, vmm, devices=devices, console=console)
-    try:
-        runner.run()
-    except End as end:
-        if end.kind == GUEST_EXIT:
-            runner.halt()
-            vmm.destroy()
-        raise
+    machine.hosted = Payload(machine, vmm, Runner(machine, vmm, devices=devices, console=console))
+    machine.hosted.go_on()
     raise AssertionError("psci is auto: the run ends by End only")
+
+
+class Payload:
+    """A realm with one of the project's own payloads, while it runs."""
+
+    def __init__(self, machine: Machine, vmm: Vmm, runner: Runner) -> None:
+        self.vmm = vmm
+        self.runner = runner
+
+    def wire(self, machine: Machine) -> None:
+        """There is nothing to it."""
+
+    def go_on(self) -> None:
+        """Ends by End."""
+        try:
+            self.runner.run()
+        except End as end:
+            if end.kind == GUEST_EXIT:
+                self.runner.halt()
+                self.vmm.destroy()
+            raise
 
 
 def _run_linux(machine: Machine, vmm: Vmm, description: Description) -> None:

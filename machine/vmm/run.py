@@ -101,7 +101,7 @@ class Runner:
         self.devices = devices or Bus()
         self.interrupts = interrupts
         self.psci = psci
-        self._host_calls = HostCalls(vmm, console, lambda ipa: self._stuck[1] if self._stuck[0] == ipa else 0)
+        self._puts = console
         self._memory: RealmMemory = vmm.memory
         self._shared_bit = vmm.options.shared_bit
         # By vCPU: what its run structure holds from the entry before, and what was read of the exit before.
@@ -109,6 +109,23 @@ class Runner:
         self._flags_written: dict[int, int] = {}
         self._gic_read: dict[int, tuple[bytes, tuple[int, tuple[int, ...], int, int]]] = {}
         self._stuck: tuple[int, int] = (0, 0)
+        # Called between turns: where the outside world is looked at.
+        self.poll: Callable[[], None] = _nothing
+        self.request: PsciRequest | None = None
+        self.mmio = self.faults = self.ripas_changes = 0
+        self._exits: deque[tuple[int, bytes]] = deque(maxlen=8)
+        # Where the round of turns is, as machine.scheduler.Turns says it; the turn's own alone and trap.
+        self._at = 0
+        self._idle_round = True
+        self._midway = False
+        self._alone = True
+        self._trap = 0
+        self.wire(machine)
+
+    def wire(self, machine: Machine) -> None:
+        """What is derived from the rest."""
+        self.machine = machine
+        self._host_calls = HostCalls(self.vmm, self._puts, self._count_exits)
         self._answers: dict[int, Callable[[Vcpu, bytes], bool]] = {
             ExitReason.SYNC: self._sync_exit,
             ExitReason.IRQ: self._interrupted,
@@ -118,30 +135,38 @@ class Runner:
             ExitReason.HOST_CALL: self._host_call,
             ExitReason.SERROR: self._serror,
         }
-        # Called between turns: where the outside world is looked at.
-        self.poll: Callable[[], None] = _nothing
-        self.request: PsciRequest | None = None
-        self.mmio = self.faults = self.ripas_changes = 0
-        self._exits: deque[tuple[int, bytes]] = deque(maxlen=8)
         machine.last_exits = self._last_exits
+
+    def _count_exits(self, ipa: int) -> int:
+        """For faults at an IPA that the host cannot mend."""
+        return self._stuck[1] if self._stuck[0] == ipa else 0
 
     # The loop
 
     def run(self) -> PsciRequest:
         """Until the realm ends (End is raised) or, with psci="manual", asks for PSCI_COMPLETE."""
-        vcpus = self.vmm.vcpus
+        vcpus, machine = self.vmm.vcpus, self.machine
         while True:
-            idle = True
-            for vcpu in vcpus:
-                if not vcpu.on or vcpu.request is not None or (vcpu.waiting and not self._wakes(vcpu)):
-                    continue
-                idle = vcpu.waiting = False
+            while self._at < len(vcpus):
+                vcpu = vcpus[self._at]
+                if not self._midway:
+                    if not vcpu.on or vcpu.request is not None or (vcpu.waiting and not self._wakes(vcpu)):
+                        self._at += 1
+                        continue
+                    self._idle_round = vcpu.waiting = False
                 self._turn(vcpu)
+                if machine.interrupted:
+                    self._midway = True
+                    machine.thaw()
+                    continue
+                self._at += 1
                 if self.request is not None:
                     request, self.request = self.request, None
+                    self._at, self._idle_round = 0, True
                     return request
-            if idle:
+            if self._idle_round:
                 self._idle()
+            self._at, self._idle_round = 0, True
 
     def halt(self) -> None:
         """Kicks every vCPU out of the REC_ENTER that it is preempted in: a REC that runs cannot be destroyed."""
@@ -175,12 +200,15 @@ class Runner:
     def _turn(self, vcpu: Vcpu) -> None:
         """Runs a vCPU until it waits, is off, or its turn is over."""
         machine = self.machine
-        alone = sum(v.on and not v.waiting for v in self.vmm.vcpus) == 1
-        trap = 0 if len(self.vmm.vcpus) == 1 else TRAP_WFI
-        machine.begin_slice(alone=alone)
-        self.poll()
+        if not self._midway:
+            self._alone = sum(v.on and not v.waiting for v in self.vmm.vcpus) == 1
+            self._trap = 0 if len(self.vmm.vcpus) == 1 else TRAP_WFI
+            machine.begin_slice(alone=self._alone)
+            self.poll()
+        alone, trap = self._alone, self._trap
+        midway, self._midway = self._midway, False
         if vcpu.entry is not None:
-            if self._wakes(vcpu):
+            if not midway and self._wakes(vcpu):
                 machine.pe.kicked = True
             result: tuple[int, ...] = machine.rmm.resume(vcpu.entry)
         else:
@@ -189,6 +217,8 @@ class Runner:
             if not result:
                 vcpu.entry = machine.rmm.paused or vcpu.entry
                 machine.rmm.paused = None
+                if machine.interrupted:
+                    return
                 vcpu.waiting, vcpu.wake_at = machine.pe.waiting, machine.pe.wake_at
                 machine.pe.waiting = False
                 return

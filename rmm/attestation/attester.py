@@ -42,6 +42,18 @@ class RealmAttester:
     def __repr__(self) -> str:
         return f"RealmAttester({'ready' if self._key is not None else 'no key'})"
 
+    @property
+    def fetched(self) -> tuple[bytes, bytes, bool] | None:
+        """(platform token, public key, whether there is a key), once they have been asked for."""
+        return (self._platform, self._public, self._key is not None) if self._fetched else None
+
+    def refill(self, key: bytes | None, platform: bytes, public: bytes) -> bool:
+        """As if they had been fetched; False, with nothing changed, where they do not belong together."""
+        if key is not None and cose.encode_key(*self._signer.public(key)) != public:
+            return False
+        self._fetched, self._key, self._platform, self._public = True, key, platform, public
+        return True
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("keys stay in their process")
 

@@ -22,7 +22,7 @@ from machine.calls import CallRecord
 from machine.config import load
 from machine.end import GUEST_EXIT, End
 from machine.machine import Machine
-from tests.bench import attest, machines, rmi, traces, vmm
+from tests.bench import attest, machines, rmi, snapshots, traces, vmm
 
 HERE = Path(__file__).resolve().parent
 REPEATS = 5
@@ -220,6 +220,7 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
     yield "REC_ENTER, RSI_HOST_CALL, REC_ENTER", "host and payload", f"{host_calls():,.0f}/s", "50,000/s"
     yield "process start to first realm output", "hello-realm", f"{process_start():.3f} s", "0.200 s"
     yield from vmm.rows(3)
+    yield from snapshots.rows(3)
     yield from attest.rows()
     yield from traces.rows(lambda: firmware_rate(DELEGATE_LOOP, pairs), 3)
 

@@ -123,8 +123,10 @@ def test_number__takes_digits_alone(text: bytes) -> None:
 def test_supported__says_what_is_there_and_no_more(session: Session) -> None:
     features = answer(session, b"qSupported:multiprocess+;swbreak+").split(b";")
     assert {b"PacketSize=4000", b"swbreak+", b"vContSupported+", b"qXfer:features:read+"} <= set(features)
-    assert not any(b"Reverse" in one or b"multiprocess" in one for one in features)
-    assert answer(session, b"bs") == b""
+    assert {b"ReverseStep+", b"ReverseContinue+"} <= set(features)
+    assert not any(b"multiprocess" in one for one in features)
+    assert session.handle(b"bs") == Resume(back="s")
+    assert session.handle(b"bc") == Resume(back="c")
     assert answer(session, b"vMustReplyEmpty") == b""
 
 

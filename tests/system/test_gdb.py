@@ -344,3 +344,65 @@ def test_gdb__drives_linux_in_a_realm() -> None:
         assert (code, printed) == (0, ccabridge("run", *words).out)
     finally:
         served.close()
+
+
+@needs_gdb
+def test_gdb__reverse_step_and_reverse_continue(hello: Served) -> None:
+    out = gdb(
+        hello,
+        "monitor only realm",
+        "break main",
+        "monitor break rsi:HOST_CALL",
+        "continue",
+        "stepi",
+        "stepi",
+        "reverse-stepi",
+        "p/x $pc - (unsigned long)&main",
+        "continue",
+        "reverse-continue",
+        "p/x $pc - (unsigned long)&main",
+        "reverse-continue",
+        "p/x $pc",
+        "delete",
+        "monitor delete 1",
+        "continue",
+    )
+    assert "$1 = 0x4" in out
+    assert "breakpoint 1 (rsi:HOST_CALL): RSI_HOST_CALL(" in out
+    assert out.count("hit Breakpoint 1, ") == 2  # on the way there, and on the way back
+    assert "$2 = 0x0" in out
+    assert "Reached end of recorded history" in out
+    assert "$3 = 0x88000000" in out
+    assert "exited normally" in out
+    code, printed, _ = hello.end()
+    assert (code, printed) == (0, ccabridge("run", "hello-realm").out)  # nothing is said twice
+
+
+@needs_gdb
+def test_gdb__reverse_among_recs() -> None:
+    served = Served("smp", "-S")
+    try:
+        out = gdb(
+            served,
+            "monitor only realm",
+            "break count",
+            "continue",
+            "continue",
+            "p/x $pc",
+            "monitor world",
+            "stepi",
+            "reverse-stepi",
+            "reverse-continue",
+            "continue",
+            "monitor world",
+            "delete",
+            "continue",
+            elf="smp",
+        )
+        counts = re.findall(r"^([\d,]+) instructions, ", out, re.MULTILINE)
+        assert len(counts) == 2 and counts[0] == counts[1]  # back, and there again
+        assert "exited normally" in out
+        code, printed, _ = served.end()
+        assert (code, printed) == (0, ccabridge("run", "smp").out)
+    finally:
+        served.close()

@@ -27,6 +27,7 @@ PAGES = (
     "docs/secure-world.md",
     "docs/debugging.md",
     "docs/diagnoses.md",
+    "docs/snapshots.md",
     "docs/attestation.md",
 )
 MARK = re.compile(r"(<!-- transcript: (?:exits (\d+): )?([^\n]+?)(?: > (\S+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -45,13 +45,22 @@ class RawFile:
 
     def __init__(self, path: str, *, writable: bool = False) -> None:
         self.writable = writable
-        flags = os.O_CLOEXEC | os.O_NONBLOCK | (os.O_RDWR if writable else os.O_RDONLY)
+        self.size = self._open(path)
+
+    def reopen(self, path: str) -> None:
+        """The same file again, in another process; UserError where it has another size."""
+        if self._open(path) != self.size:
+            raise UserError(f"disk {path}: another size than when the snapshot was taken")
+
+    def _open(self, path: str) -> int:
+        """Its size in bytes."""
+        flags = os.O_CLOEXEC | os.O_NONBLOCK | (os.O_RDWR if self.writable else os.O_RDONLY)
         try:
             self._fd = os.open(path, flags)
         except (OSError, ValueError) as error:
             raise UserError(f"disk {path}: {getattr(error, 'strerror', None) or error}") from None
         try:
-            self.size = self._check(path)
+            return self._check(path)
         except BaseException:
             os.close(self._fd)
             raise
