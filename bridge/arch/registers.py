@@ -424,14 +424,14 @@ class MpidrEl1(Register):
 class Mair(Register):
     """Memory attributes by AttrIndx."""
 
-    Attr7 = Field(63, 56)
-    Attr6 = Field(55, 48)
-    Attr5 = Field(47, 40)
-    Attr4 = Field(39, 32)
-    Attr3 = Field(31, 24)
-    Attr2 = Field(23, 16)
-    Attr1 = Field(15, 8)
-    Attr0 = Field(7, 0, always=True)
+    Attr7 = Field(63, 56, doc="memory type of AttrIndx 7")
+    Attr6 = Field(55, 48, doc="memory type of AttrIndx 6")
+    Attr5 = Field(47, 40, doc="memory type of AttrIndx 5")
+    Attr4 = Field(39, 32, doc="memory type of AttrIndx 4")
+    Attr3 = Field(31, 24, doc="memory type of AttrIndx 3")
+    Attr2 = Field(23, 16, doc="memory type of AttrIndx 2")
+    Attr1 = Field(15, 8, doc="memory type of AttrIndx 1")
+    Attr0 = Field(7, 0, always=True, doc="memory type of AttrIndx 0")
 
 
 class CptrEl2(Register):
@@ -450,49 +450,49 @@ class CptrEl2(Register):
 class IchHcrEl2(Register):
     """Control of a virtual CPU interface (IHI 0069, 12.4)."""
 
-    EOIcount = Field(31, 27)
-    DVIM = Field(15)
-    TDIR = Field(14)
-    TSEI = Field(13)
-    TALL1 = Field(12)
-    TALL0 = Field(11)
-    TC = Field(10)
-    vSGIEOICount = Field(8)
-    VGrp1DIE = Field(7)
-    VGrp1EIE = Field(6)
-    VGrp0DIE = Field(5)
-    VGrp0EIE = Field(4)
-    NPIE = Field(3)
-    LRENPIE = Field(2)
-    UIE = Field(1)
-    En = Field(0, always=True)
+    EOIcount = Field(31, 27, doc="EOIs that found no list register")
+    DVIM = Field(15, doc="virtual interrupts of the GIC itself are masked")
+    TDIR = Field(14, doc="ICV_DIR traps")
+    TSEI = Field(13, doc="local SErrors trap")
+    TALL1 = Field(12, doc="Group 1's registers trap")
+    TALL0 = Field(11, doc="Group 0's registers trap")
+    TC = Field(10, doc="registers that both groups share trap")
+    vSGIEOICount = Field(8, doc="deactivations of virtual SGIs do not count")
+    VGrp1DIE = Field(7, doc="maintenance interrupt while Group 1 is disabled")
+    VGrp1EIE = Field(6, doc="maintenance interrupt while Group 1 is enabled")
+    VGrp0DIE = Field(5, doc="maintenance interrupt while Group 0 is disabled")
+    VGrp0EIE = Field(4, doc="maintenance interrupt while Group 0 is enabled")
+    NPIE = Field(3, doc="maintenance interrupt while no list register is pending")
+    LRENPIE = Field(2, doc="maintenance interrupt while EOIcount is not 0")
+    UIE = Field(1, doc="maintenance interrupt while at most one list register is in use")
+    En = Field(0, always=True, doc="the virtual CPU interface is on")
 
 
 class IchMisrEl2(Register):
     """Maintenance interrupts that are asserted (IHI 0069, 12.4)."""
 
-    VGrp1D = Field(7)
-    VGrp1E = Field(6)
-    VGrp0D = Field(5)
-    VGrp0E = Field(4)
-    NP = Field(3)
-    LRENP = Field(2)
-    U = Field(1)
-    EOI = Field(0)
+    VGrp1D = Field(7, doc="Group 1 is disabled")
+    VGrp1E = Field(6, doc="Group 1 is enabled")
+    VGrp0D = Field(5, doc="Group 0 is disabled")
+    VGrp0E = Field(4, doc="Group 0 is enabled")
+    NP = Field(3, doc="no list register is pending")
+    LRENP = Field(2, doc="EOIcount is not 0")
+    U = Field(1, doc="at most one list register is in use")
+    EOI = Field(0, doc="a list register that asks for it has ended")
 
 
 class IchVmcrEl2(Register):
     """A virtual CPU interface's masks and enables (IHI 0069, 12.4)."""
 
-    VPMR = Field(31, 24, always=True)
-    VBPR0 = Field(23, 21)
-    VBPR1 = Field(20, 18)
-    VEOIM = Field(9)
-    VCBPR = Field(4)
-    VFIQEn = Field(3)
-    VAckCtl = Field(2)
-    VENG1 = Field(1, always=True)
-    VENG0 = Field(0)
+    VPMR = Field(31, 24, always=True, doc="ICV_PMR's priority mask")
+    VBPR0 = Field(23, 21, doc="binary point of Group 0")
+    VBPR1 = Field(20, 18, doc="binary point of Group 1")
+    VEOIM = Field(9, doc="EOIR drops the priority and does not deactivate")
+    VCBPR = Field(4, doc="one binary point for both groups")
+    VFIQEn = Field(3, doc="Group 0 comes as virtual FIQs")
+    VAckCtl = Field(2, doc="IAR of Group 0 acknowledges Group 1 too")
+    VENG1 = Field(1, always=True, doc="Group 1 is enabled")
+    VENG0 = Field(0, doc="Group 0 is enabled")
 
 
 class LrState(IntEnum):
@@ -505,12 +505,12 @@ class LrState(IntEnum):
 class IchLrEl2(Register):
     """A list register (IHI 0069, 12.4)."""
 
-    State = Field(63, 62, names=LrState, always=True)
-    HW = Field(61)
-    Group = Field(60)
-    Priority = Field(55, 48)
-    pINTID = Field(44, 32)
-    vINTID = Field(31, 0, always=True)
+    State = Field(63, 62, names=LrState, always=True, doc="of the interrupt")
+    HW = Field(61, doc="a physical interrupt stands behind it")
+    Group = Field(60, doc="1: Group 1, a virtual IRQ")
+    Priority = Field(55, 48, doc="the lower, the more urgent")
+    pINTID = Field(44, 32, doc="physical INTID with HW, else bit 41 asks for a maintenance interrupt at its EOI")
+    vINTID = Field(31, 0, always=True, doc="virtual INTID")
 
 
 _ALL: tuple[tuple[type[Register], tuple[str, ...]], ...] = (

@@ -21,8 +21,8 @@ NO_VECTORS = (0xD2A20000, 0xD51CC000, 0xF9400001)
 SYSTEM_OFF = (0x52800100, 0x72B08000, 0xD4000003)
 # mov x0, #0x1d3 ; msr spsr_el2, x0
 TO_AARCH32 = (0xD2803A60, 0xD51C4000, 0xD69F03E0)
-# mov x1, #0x09000000 ; ldp x0, x2, [x1]
-PAIR_FROM_DEVICE = (0xD2A12001, 0xA9400820)
+# mov x1, #0x09000000 ; ldp q0, q2, [x1]
+VECTORS_FROM_DEVICE = (0xD2A12001, 0xAD400820)
 
 
 def run(tmp_path: Path, words: Sequence[int], *options: str) -> Result:
@@ -72,11 +72,11 @@ def test_return_to_aarch32__is_named(tmp_path: Path) -> None:
     assert "AArch32" in result.lines[-1]
 
 
-def test_device_access_by_a_pair__is_named_with_its_instruction(tmp_path: Path) -> None:
-    result = run(tmp_path, PAIR_FROM_DEVICE)
+def test_device_access_of_vector_registers__is_named_with_its_instruction(tmp_path: Path) -> None:
+    result = run(tmp_path, VECTORS_FROM_DEVICE)
     assert result.code == 3
     assert "device at PA 0x9000000" in result.lines[-1]
-    assert "ldp x0, x2, [x1]" in result.out
+    assert "ldp q0, q2, [x1]" in result.out
 
 
 def test_word_that_the_engine_gives_up_on__is_named(tmp_path: Path) -> None:

@@ -351,7 +351,7 @@ def test_gdb__reverse_step_and_reverse_continue(hello: Served) -> None:
     out = gdb(
         hello,
         "monitor only realm",
-        "break main",
+        "break *main",
         "monitor break rsi:HOST_CALL",
         "continue",
         "stepi",
@@ -385,7 +385,7 @@ def test_gdb__reverse_among_recs() -> None:
         out = gdb(
             served,
             "monitor only realm",
-            "break count",
+            "break *count",
             "continue",
             "continue",
             "p/x $pc",

@@ -226,7 +226,7 @@ def test_host__says_what_it_cannot_do(kernel: Path) -> None:
         (("realms.0.linux.dtb={kernel}",), "realms[0].linux.dtb: "),
         (("realms.0.linux.initrd={kernel}.none",), "realms[0].linux.initrd: "),
         (("realms.0.linux.cmdline=earlycon=uart,mmio,0x1000000",), "use 0x101000000"),
-        (("boot.stage=0xBFFF_F000", "boot.pool.size=256M"), "28K staged at 0xbfff_f000 leaves memory.dram"),
+        (("boot.stage=0xBFFF_F000", "boot.pool.size=256M"), "K staged at 0xbfff_f000 leaves memory.dram"),
     ],
 )
 def test_machine_file__what_is_wrong_is_one_line(kernel: Path, overrides: tuple[str, ...], message: str) -> None:
