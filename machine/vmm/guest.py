@@ -14,7 +14,6 @@ from bridge.errors import ConfigError, UserError
 from bridge.image import read_bytes
 from machine.bus import Bus
 from machine.config.files import locate
-from machine.config.scalars import size_text
 from machine.devices.console import Console
 from machine.end import GUEST_EXIT, STUCK, End
 from machine.kernel_names import KernelNames
@@ -24,6 +23,7 @@ from machine.vmm.linux.fdt import Board
 from machine.vmm.linux.image import read_kernel
 from machine.vmm.linux.initramfs import MARK, build, exit_status
 from machine.vmm.linux.launch import Launch, default_kernel, prepare
+from machine.vmm.linux.placement import whole_mib
 from machine.vmm.linux.symbols import image_symbols, read_symbols
 from machine.vmm.realm import Vmm
 from machine.vmm.run import Runner
@@ -299,6 +299,8 @@ class LinuxGuest:
     def build(self, progress: Callable[[str, int, int], None]) -> None:
         """From nothing to an active realm."""
         vmm, d, where = self.vmm, self.description, self.launch.where
+        if self._is_small:
+            self.machine.say(self._small())
         vmm.create(d.vcpus)
         vmm.init_ripas(layout.RAM_BASE, d.memory)
         for what, ipa, content in self.launch.contents():
@@ -348,8 +350,8 @@ class LinuxGuest:
                     end.code = self.watch.status
                 elif self.description.script is not None and self.description.initrd is None:
                     end.code, end.reason = 1, f"{end.reason} before its script has ended"
-                if self.watch.silent and self.launch.kernel.release is not None:
-                    end.reason = f"{end.reason}; it has printed nothing: {self._advice()}"
+            if end.kind in (GUEST_EXIT, STUCK) and self.watch.silent and self.launch.kernel.release is not None:
+                end.reason = f"{end.reason}; it has printed nothing: {self._advice()}"
             raise
         finally:
             for device in self.virtio:
@@ -357,8 +359,20 @@ class LinuxGuest:
 
     def _advice(self) -> str:
         shown = f"-p earlycon={self.earlycon} shows why" if self.earlycon else "--console serial shows more"
-        small = self.description.memory < SMALL
-        return f"{shown}, and {size_text(self.description.memory)} of RAM may be too little (-m)" if small else shown
+        return f"{shown}, and {self._small()}" if self._is_small else shown
+
+    @property
+    def _is_small(self) -> bool:
+        """Linux may not get to init.  Of what is not Linux nothing is known."""
+        return self.launch.kernel.release is not None and self.launch.ram < self.launch.least
+
+    def _small(self) -> str:
+        launch = self.launch
+        option = "-m " if launch.ram == self.description.memory else "mem="
+        return (
+            f"{whole_mib(launch.ram)}M of RAM may be too little for this kernel: "
+            f"give {option}{whole_mib(launch.least)}M or more"
+        )
 
     def _poll(self) -> None:
         for device in self.virtio:

@@ -15,6 +15,8 @@ _CONSOLE = re.compile(
 )
 # Without a name, Linux takes what /chosen/stdout-path says, and reaches for it before it knows of RIPAS.
 _EARLYCON = re.compile(r"(?:^| )earlycon=?(?= |$)")
+# What is RAM for the kernel, from its start; of several words the last counts (Linux, early_mem of arm64, memparse).
+_LIMIT = re.compile(r"(?:^| )(mem=(0x[0-9a-fA-F]{1,16}|\d{1,19})([kKmMgGtT]?))(?= |$)")
 # A realm is described by a device tree; with these Linux asks for ACPI tables instead.
 _ACPI = re.compile(r"(?:^| )(acpi=(?:on|force))(?= |$)")
 
@@ -23,6 +25,15 @@ def with_defaults(given: str, words: list[str]) -> str:
     """A command line with those default words in front of it whose names it does not have, as kvmtool adds its own."""
     names = {word.split("=")[0] for word in given.split()}
     return " ".join([word for word in words if word.split("=")[0] not in names] + ([given] if given else []))
+
+
+def limit(text: str) -> tuple[str, int] | None:
+    """`mem=`: the word, and the bytes of RAM that it leaves to the kernel; None without."""
+    found = _LIMIT.findall(text)
+    if not found:
+        return None
+    word, number, unit = found[-1]
+    return word, int(number, 16 if number.startswith("0x") else 10) << 10 * " kmgt".index(unit.lower() or " ")
 
 
 def check(text: str, shared_bit: int | None = None, *, earlycon: str | None = None) -> None:

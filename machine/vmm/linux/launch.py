@@ -9,11 +9,15 @@ from pathlib import Path
 
 from bridge.errors import UserError
 
+from . import command_line
 from .cache import cached_kernel
 from .dtb import Tree, check, completed, parse_tree
 from .fdt import Board, generate
 from .image import Kernel
-from .placement import MAX_DTB, Placement, place
+from .placement import MAX_DTB, Placement, mib, place, whole_mib
+
+# What Debian's kernels need until init runs, besides kernel, device tree and initrd: 6.18 about 20 MiB, 7.3 up to 28.
+HEADROOM = 28 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +25,15 @@ class Launch:
     """A kernel with its device tree and initrd, placed.
 
     The first vCPU starts at `where.entry` with X0 = `where.dtb` and X1 to X3 zero (Linux, booting.rst).
+    ram: bytes that the kernel may take for its own; least: with fewer it hardly gets to init.
     """
 
     kernel: Kernel
     where: Placement
     dtb: bytes
     initrd: bytes | None
+    ram: int
+    least: int
 
     def contents(self) -> Iterator[tuple[str, int, bytes]]:
         """(what, IPA, bytes), ascending; memory that is not named begins as zeros, the kernel's .bss too."""
@@ -55,12 +62,22 @@ def prepare(
         )
     size = None if initrd is None else (initrd[0], len(initrd[1]))
     where = place(kernel, board.ram_base + reserved, board.ram_size - reserved, dtb_size=MAX_DTB, initrd=size)
+    end = (where.dtb + MAX_DTB if where.initrd is None else where.initrd[1]) - board.ram_base
+    ram, limit = board.ram_size, command_line.limit(board.bootargs)
+    if limit is not None:
+        word, size_limit = limit
+        ram = min(ram, size_limit)
+        if ram < end:
+            raise UserError(
+                f"`{word}`: kernel, device tree and initrd end at {mib(end)} of RAM: "
+                f"give at least mem={whole_mib(end + HEADROOM)}M, or leave it out"
+            )
     if dtb is None:
         data = generate(replace(board, initrd=where.initrd))
     else:
         data = completed(dtb, bootargs=board.bootargs or None, initrd=where.initrd)
         check(parse_tree(dtb.path, data), board)
-    return Launch(kernel, where, data, None if initrd is None else initrd[1])
+    return Launch(kernel, where, data, None if initrd is None else initrd[1], ram, end + HEADROOM)
 
 
 def default_kernel() -> Path:

@@ -45,8 +45,8 @@ def place(
     if dtb + dtb_size > end:
         needed = dtb + MAX_DTB - ram_base
         raise UserError(
-            f"{kernel.path}: needs {_mib(kernel.end)} of memory and 2 MiB for a device tree, of {_mib(ram_size)}: "
-            f"give at least -m {_up(needed, 1 << 20) >> 20}M"
+            f"{kernel.path}: needs {mib(kernel.end)} of memory and 2 MiB for a device tree, of {mib(ram_size)}: "
+            f"give at least -m {whole_mib(needed)}M"
         )
     where = None
     if initrd is not None:
@@ -57,11 +57,11 @@ def place(
         if base + size > end:
             room = max(0, end - base)
             raise UserError(
-                f"{path}: an initrd of {_mib(size)}; after the kernel {_mib(room)} of {_mib(ram_size)} of RAM is free: "
-                f"give at least -m {_up(base + size - ram_base, 1 << 20) >> 20}M"
+                f"{path}: an initrd of {mib(size)}; after the kernel {mib(room)} of {mib(ram_size)} of RAM is free: "
+                f"give at least -m {whole_mib(base + size - ram_base)}M"
             )
         if base + size - ram_base > _SPAN:
-            raise UserError(f"{path}: an initrd of {_mib(size)} does not end within 32 GiB of the kernel")
+            raise UserError(f"{path}: an initrd of {mib(size)} does not end within 32 GiB of the kernel")
         where = (base, base + size)
     return Placement(ram_base + kernel.text_offset, kernel_end, ram_base + kernel.entry, dtb, where)
 
@@ -70,5 +70,11 @@ def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _mib(size: int) -> str:
+def mib(size: int) -> str:
+    """For a message: 40.8 MiB."""
     return f"{size / (1 << 20):.1f} MiB".replace(".0 ", " ")
+
+
+def whole_mib(size: int) -> int:
+    """Mebibytes that have room for `size` bytes."""
+    return _up(size, 1 << 20) >> 20

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,3 +75,24 @@ def test_default_kernel__none_says_how_to_get_one(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(UserError, match="`ccabridge fetch-kernel`"):
         default_kernel()
+
+
+def test_prepare__command_line_that_takes_the_ram_away() -> None:
+    """Linux, early_mem: `mem=` counts from the start of RAM; the initrd ends a little above 4 MiB."""
+    for words in ("mem=4M", "quiet mem=0x400000", "mem=4096k mem=1T mem=4M", "mem=4194304 quiet"):
+        with pytest.raises(
+            UserError, match=r"`mem=\w+`: kernel, device tree and initrd end at 4 MiB.*mem=33M"
+        ) as error:
+            prepare(replace(BOARD, bootargs=words), kernel(), initrd=INITRD)
+        assert "\n" not in str(error.value)
+    for words, ram in (("mem=40M", 40), ("mem=1G", 64), ("mem=4M mem=5M", 5), ("xmem=1M", 64), ("mem=1Mx", 64)):
+        launch = prepare(replace(BOARD, bootargs=words), kernel(), initrd=INITRD)
+        assert launch.ram == ram << 20
+
+
+def test_prepare__what_a_kernel_needs_besides_its_images() -> None:
+    """Debian's 7.3 (40.8 MiB) has been seen to panic with 68 MiB and to boot with 72, 6.16 (32.7) with 52 and 54."""
+    for mib, fails, boots in ((40.8125, 68, 74), (47.5625, 72, 80), (38.3125, 64, 72), (34.5, 54, 72)):
+        image = Kernel("Image", "Image", RSI, 0, int(mib * (1 << 20)), 0, 4096, True)
+        launch = prepare(BOARD, image, initrd=INITRD)
+        assert fails << 20 < launch.least <= boots << 20
