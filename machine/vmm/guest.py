@@ -15,7 +15,7 @@ from bridge.image import read_bytes
 from machine.bus import Bus
 from machine.config.files import locate
 from machine.devices.console import Console
-from machine.end import GUEST_EXIT, STUCK, End
+from machine.end import GUEST_EXIT, STUCK, TIMEOUT, End
 from machine.kernel_names import KernelNames
 from machine.vmm.linux import command_line, layout
 from machine.vmm.linux.dtb import bootargs, read_tree, stdout_is_protected
@@ -350,7 +350,8 @@ class LinuxGuest:
                     end.code = self.watch.status
                 elif self.description.script is not None and self.description.initrd is None:
                     end.code, end.reason = 1, f"{end.reason} before its script has ended"
-            if end.kind in (GUEST_EXIT, STUCK) and self.watch.silent and self.launch.kernel.release is not None:
+            ended = end.kind in (GUEST_EXIT, STUCK, TIMEOUT)
+            if ended and self.watch.silent and self.launch.kernel.release is not None:
                 end.reason = f"{end.reason}; it has printed nothing: {self._advice()}"
             raise
         finally:

@@ -258,12 +258,12 @@ def test_linux__system_reset_ends_the_run_by_name(tmp_path: Path) -> None:
     ("cmdline", "end"),
     [
         ("", "guest-exit 1: realm `linux` asks for a reset: a realm cannot be reset before its script has ended"),
-        ("panic=0", "stuck 3: nothing exits, and nothing is printed"),
+        ("panic=0", "timeout 124: the limit of virtual time or instructions (limits:) is reached"),
     ],
 )
 def test_linux__that_panics_before_its_console_works_gets_a_hint(tmp_path: Path, cmdline: str, end: str) -> None:
     """Enough memory for the images, not for what Linux does with them: said before it starts, and at the end."""
-    result = boot(tmp_path, "-s", "stuck.silence=200ms", memory="56M", script="echo", cmdline=cmdline)
+    result = boot(tmp_path, "-s", "limits.time=300ms", memory="56M", script="echo", cmdline=cmdline)
     small = re.escape("56M of RAM may be too little for this kernel: give -m ") + r"\d+M or more"
     assert re.fullmatch(f"ccabridge: {small}", result.lines[0])
     hint = "; it has printed nothing: -p earlycon=uart,mmio,0x101000000 shows why, and "
