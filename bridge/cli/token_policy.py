@@ -14,6 +14,8 @@ from rmm.attestation.verify import Expected
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import yaml
+
 _MAX_FILE = 1 << 16
 _MAX_DEPTH = 8
 _CHALLENGE = 64  # bytes
@@ -42,6 +44,7 @@ def read(path: str) -> Expected:
         if len(text) > _MAX_FILE:
             raise UserError(f"{path}: more than {_MAX_FILE} bytes")
         _check_shape(path, text)
+        _check_nodes(path, yaml.compose(text, yaml.BaseLoader))
         # BaseLoader makes text, lists and mappings only: 00112233 stays hexadecimal.
         value = yaml.load(text, yaml.BaseLoader)
         policy = msgspec.convert({} if value in (None, "") else value, Policy, strict=False)
@@ -76,6 +79,27 @@ def _check_shape(path: str, text: str) -> None:
         depth += isinstance(token, opening) - isinstance(token, closing)
         if depth > _MAX_DEPTH:
             raise UserError(f"{path}: nested too deep")
+
+
+def _check_nodes(path: str, root: yaml.Node | None) -> None:
+    """Refuses what would accept by mistake: a key of which only the last counts, a list that names nothing."""
+    import yaml
+
+    nodes = [] if root is None else [root]
+    while nodes:
+        node = nodes.pop()
+        place = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+        if isinstance(node, yaml.MappingNode):
+            keys: set[object] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                    raise UserError(f"{path}:{key.start_mark.line + 1}: key `{key.value[:60]}` stands here twice")
+                keys.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+                nodes.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            if not node.value:
+                raise UserError(f"{place}: an empty list accepts nothing: leave the key out if anything is accepted")
+            nodes += node.value
 
 
 # Values, of the command line too

@@ -242,6 +242,10 @@ WRONG_POLICIES = [
     ("[" * 5000, "nested too deep"),
     ("\xff\xfe", "policy.yaml: "),
     ("- 1", "Expected `object`"),
+    ("challenge: 00\nrem: {}\nchallenge: 01", "policy.yaml:3: key `challenge` stands here twice"),
+    ("rem: {1: 00, 1: 01}", "policy.yaml:1: key `1` stands here twice"),
+    ("rim: []", "policy.yaml:1:6: an empty list accepts nothing"),
+    ("components: {RMM: []}", "policy.yaml:1:19: an empty list accepts nothing"),
     ("challenge: " + "00" * 65, "challenge: 65 bytes, a challenge has at most 64"),
 ]
 
