@@ -285,6 +285,7 @@ class Keyboard:
         self._fd = fd
         self._leave = leave or _interrupt
         self._saved: list[Any] | None = None
+        self._caught: list[int] = []
         self._open = False
         self._terminal = False
         self._escaped = False
@@ -302,6 +303,7 @@ class Keyboard:
             raw[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
             raw[6][termios.VMIN], raw[6][termios.VTIME] = 0, 0
             termios.tcsetattr(self._fd, termios.TCSANOW, raw)
+            self._catch()
 
     def poll(self) -> bool:
         if not self._open or not _readable((self._fd,), 0):
@@ -339,13 +341,39 @@ class Keyboard:
     def waits_for(self) -> Sequence[int]:
         return (self._fd,) if self._open else ()
 
+    def _catch(self) -> None:
+        """A raw terminal is no use to who is left with it: a signal that kills gives it back first."""
+        import signal
+        import threading
+
+        if threading.current_thread() is not threading.main_thread():
+            return  # handlers are the main thread's
+
+        def killed(number: int, _frame: object) -> None:
+            self.stop()
+            os.kill(os.getpid(), number)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, killed)
+                self._caught.append(number)
+
     def stop(self) -> None:
         self._open = False
         if self._saved is not None:
             import termios
 
-            termios.tcsetattr(self._fd, termios.TCSANOW, self._saved)
+            try:
+                termios.tcsetattr(self._fd, termios.TCSANOW, self._saved)
+            except termios.error:  # the terminal is gone, and with it what there was to give back
+                pass
             self._saved = None
+        if self._caught:
+            import signal
+
+            for number in self._caught:
+                signal.signal(number, signal.SIG_DFL)
+            self._caught.clear()
 
 
 def _readable(fds: Sequence[int], seconds: float) -> bool:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import struct
+import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
+
+import pytest
 
 from .test_boards import ENTRY, move, store
 
@@ -37,17 +42,22 @@ def read_until(fd: int, text: bytes, seconds: float = 60) -> bytes:
     return out
 
 
-def test_terminal__typed_echoed_and_left(tmp_path: Path) -> None:
-    (tmp_path / "image.bin").write_bytes(struct.pack(f"<{len(ECHO)}I", *ECHO))
-    (tmp_path / "m.yaml").write_text(
+def machine_file(folder: Path) -> str:
+    (folder / "image.bin").write_bytes(struct.pack(f"<{len(ECHO)}I", *ECHO))
+    file = folder / "m.yaml"
+    file.write_text(
         "layers: [boards/fvp-base.yaml]\n"
         "cpu: {count: 1, mpidr: null}\n"
         f"load: {{image: {{file: image.bin, at: 0x{ENTRY:x}}}}}\n"
         "console: uart0\n"
     )
+    return str(file)
+
+
+def test_terminal__typed_echoed_and_left(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
-        words = [sys.executable, "-m", "bridge.cli", "run", str(tmp_path / "m.yaml"), "--timeout=60"]
+        words = [sys.executable, "-m", "bridge.cli", "run", machine_file(tmp_path), "--timeout=60"]
         os.execve(sys.executable, words, {**os.environ, "PYTHONUNBUFFERED": ""})
     try:
         assert b">" in read_until(terminal, b">"), "it runs, and the terminal is raw"
@@ -59,3 +69,28 @@ def test_terminal__typed_echoed_and_left(tmp_path: Path) -> None:
         assert os.waitstatus_to_exitcode(status) == 130
     finally:
         os.close(terminal)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, None])
+def test_terminal__is_given_back(tmp_path: Path, how: signal.Signals | None) -> None:
+    """However the run ends: killed, or left by Ctrl-A x after a thousand bytes at once, of which none is lost."""
+    terminal, inside = pty.openpty()
+    before = termios.tcgetattr(inside)
+    words = [sys.executable, "-m", "bridge.cli", "run", machine_file(tmp_path), "--timeout=60"]
+    with subprocess.Popen(words, stdin=inside, stdout=inside, stderr=inside, start_new_session=True) as process:
+        try:
+            assert b">" in read_until(terminal, b">")
+            assert not termios.tcgetattr(inside)[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+            if how is None:
+                pasted = b"".join(b"%04d-" % i for i in range(200))
+                os.write(terminal, pasted)
+                assert pasted in read_until(terminal, pasted)
+                os.write(terminal, b"\x01x")
+            else:
+                process.send_signal(how)
+            assert process.wait(30) == (130 if how is None else -how)
+            assert termios.tcgetattr(inside) == before
+        finally:
+            process.kill()
+            os.close(terminal)
+            os.close(inside)
