@@ -226,12 +226,9 @@ def _no_rec(f: Frame) -> bool:
     return False
 
 
-def is_running(f: Frame) -> bool:
-    return f.vcpu.running
-
-
+RUNNING = "f.vcpu.running"
 REC_CHECKS: dict[str, Check] = granule.checks("rec", _no_rec)
-DESTROY_CHECKS: dict[str, Check] = {**REC_CHECKS, "rec_running": is_running}
+DESTROY_CHECKS: dict[str, Check] = {**REC_CHECKS, "rec_running": RUNNING}
 
 
 def destroy(f: Frame) -> None:
