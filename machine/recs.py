@@ -151,7 +151,7 @@ class RecCore:
 
     @pc.setter
     def pc(self, value: int) -> None:
-        self.core.pc = value
+        lib.cca_set_pc((self._core or self.core).handle, value & NEVER)
         self.fault.clear()
 
     def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:

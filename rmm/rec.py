@@ -56,13 +56,14 @@ class PsciRequest:
 class LastExit:
     """The syndrome of a REC's last exit to the host, as far as the next entry may refer to it.
 
-    esr, far, hpfar: unmasked.  value: what a load returns goes where esr says.  el: where the REC was.
-    emulatable: the host was shown an abort that it may complete by EMUL_MMIO.
+    pc: of the instruction.  esr, far, hpfar: unmasked.  value: what a load returns goes where esr says.  el: where the
+    REC was.  emulatable: the host was shown an abort that it may complete by EMUL_MMIO.
     """
 
-    __slots__ = ("el", "emulatable", "esr", "far", "hpfar")
+    __slots__ = ("el", "emulatable", "esr", "far", "hpfar", "pc")
 
-    def __init__(self, esr: int, far: int, hpfar: int, el: int, emulatable: bool) -> None:
+    def __init__(self, pc: int, esr: int, far: int, hpfar: int, el: int, emulatable: bool) -> None:
+        self.pc = pc
         self.esr = esr
         self.far = far
         self.hpfar = hpfar
