@@ -153,6 +153,11 @@ class RecCore:
         self.core.pc = value
         self.fault.clear()
 
+    @property
+    def pe(self) -> int:
+        """Index of the PE that it ran on last; -1 for one that has not run."""
+        return self._pe
+
     def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
         core = self._core or self.core
         machine = self.machine

@@ -309,7 +309,7 @@ def run_bounded(
     """Runs a machine with progress shown, for at most `timeout` seconds of wall time."""
     import signal
 
-    from machine.end import TIMEOUT, End
+    from machine.end import INTERRUPTED, TIMEOUT, End
 
     def expired(_signal: int, _frame: object) -> None:
         raise TimeoutError
@@ -342,6 +342,8 @@ def run_bounded(
             end = machine.run()
         except TimeoutError:
             end = End(TIMEOUT, f"no end within {timeout:g} s of wall time", core=machine.running)
+        except KeyboardInterrupt:
+            end = End(INTERRUPTED, "from outside (Ctrl-C)", core=machine.running)
     finally:
         progress.clear()
         if timeout:
