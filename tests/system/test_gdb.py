@@ -330,6 +330,11 @@ def test_gdb__drives_linux_in_a_realm() -> None:
             f"hbreak *{start + 8:#x}",
             "continue",
             "stepi",
+            "stepi",
+            "reverse-stepi",
+            "p/x $pc",
+            "reverse-continue",
+            "p/x $pc",
             "delete",
             "continue",
         )
@@ -339,6 +344,8 @@ def test_gdb__drives_linux_in_a_realm() -> None:
         assert f'"Linux version {cached.release} ' in out
         assert f"hit Breakpoint 1, {start + 8:#018x} in ?? ()" in out or f"{start + 8:#018x} in ?? ()" in out
         assert f"{start + 12:#018x} in ?? ()" in out
+        assert f"$2 = {start + 12:#x}" in out
+        assert f"$3 = {start + 8:#x}" in out
         assert "exited normally" in out
         code, printed, _ = served.end()
         assert (code, printed) == (0, ccabridge("run", *words).out)
