@@ -36,6 +36,7 @@ _WATCH = re.compile(r"(va|ipa|pa):(\w+)(?:\+(\w+))?(?:\s+(read|write|access))?",
 _GRANULE = re.compile(r"granule:(\w+)(?:\s+transition)?", re.IGNORECASE)
 _CALL = re.compile(r"(?:(\w+):([\w*?\[\]]+))?\s*(?:status\s*(==|!=)\s*(\w+))?", re.IGNORECASE)
 _MAX = 1 << 64
+FIRST = "before the first instruction that is left to run"
 
 
 class Stop(NamedTuple):
@@ -249,13 +250,22 @@ class Stops:
         for core in self.machine.cores:
             self.attach(core)
 
+    def wait_first(self) -> None:
+        """Stops before the first instruction: of a machine that has run already, in the middle of whatever it runs."""
+        if self.machine.board.insns:
+            self.request(FIRST)
+        else:
+            self.wait = True
+
     def poll(self) -> None:
         """Between turns: the stop before the first instruction."""
         if self.wait:
+            from machine.inspect.contexts import current
+
             self.wait = False
-            self.front(
-                Stop("before the first instruction that is left to run", self.machine.running, DebugReason.ASKED)
-            )
+            here = current(self.machine)
+            core = None if here is None else here.core
+            self.front(Stop(FIRST, core, DebugReason.ASKED))
 
     def request(self, text: str) -> None:
         """Whatever runs next stops before its first instruction."""

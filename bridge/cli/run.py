@@ -267,7 +267,8 @@ def _debugger(
 
             parse(0, args.reverse_to)
             debugger.go_back()
-        debugger.stops.wait = args.stopped
+        if args.stopped:
+            debugger.stops.wait_first()
     for text in args.breaks:
         debugger.stops.add(text)
     return debugger

@@ -72,7 +72,7 @@ def context_of(machine: Machine, core: Core | None) -> Context | None:
 
 def current(machine: Machine) -> Context | None:
     """The one whose turn it is: where a PE runs a REC, that REC, also where the run was left in its middle."""
-    if machine.pe.mode is Mode.REC:
+    if machine.pe.mode in (Mode.REC, Mode.OFF):  # off: the host is the Python VMM
         for one in contexts(machine):
             if one.rec is not None and one.rec.running and rec_core(one.rec).pe == machine.pe.index:
                 return one

@@ -168,6 +168,9 @@ def test_inspect__looks_from_the_rec_that_was_running(tmp_path: Path) -> None:
     assert ccabridge("run", "hello-realm", "--snapshot-at", "realm:main", path).code == 0
     assert re.match(r"#0 0x8000\w+ <main>", ccabridge("inspect", path, "bt").out)
     assert "* Realm R-EL1, REC 0 of realm" in ccabridge("inspect", path, "world").out
+    first, place = ccabridge("resume", path, "-S").lines[:2]
+    assert first.endswith("before the first instruction that is left to run")
+    assert re.match(r"  Realm R-EL1, REC 0 of realm 0x\w+ => 0x\w+ <main>", place)
 
 
 def test_snapshot_at__a_place_that_is_not_reached(tmp_path: Path) -> None:
