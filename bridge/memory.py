@@ -77,14 +77,18 @@ class PhysicalMemory:
         raise BusError(pa)
 
     def read(self, pa: int, size: int) -> bytes:
-        region = self.region(pa, size)
+        region = self._last
+        if not (region.base <= pa and pa + size <= region.end):
+            region = self.region(pa, size)
         offset = pa - region.base
         return bytes(region.bytes[offset : offset + size])
 
     def write(self, pa: int, data: bytes) -> None:
-        region = self.region(pa, len(data))
+        region, size = self._last, len(data)
+        if not (region.base <= pa and pa + size <= region.end):
+            region = self.region(pa, size)
         offset = pa - region.base
-        region.bytes[offset : offset + len(data)] = data
+        region.bytes[offset : offset + size] = data
 
     def read64(self, pa: int) -> int:
         """The aligned 64-bit word at a PA."""

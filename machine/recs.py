@@ -13,6 +13,7 @@ from bridge.plugin import ffi, lib
 from machine.end import MODEL_BUG, TIMEOUT, UNHANDLED, End
 from machine.stuck import Fault
 from rmm.protocols import ExitKind, Gic, HostFault, RecContext, RecExit, RecInit, Stage2, Timers
+from rmm.rmm import REALM_WORDS
 
 if TYPE_CHECKING:
     from machine.machine import Machine
@@ -150,7 +151,7 @@ class RecCore:
 
     @pc.setter
     def pc(self, value: int) -> None:
-        self.core.pc = value
+        lib.cca_set_pc((self._core or self.core).handle, value & NEVER)
         self.fault.clear()
 
     @property
@@ -183,7 +184,7 @@ class RecCore:
                 if machine.tracing:
                     machine.drain_events(core)
                 if reason == SMC:
-                    return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, 18))
+                    return RecExit(ExitKind.SMC, exit_.pc, exit_.el, x=ffi.unpack(exit_.x, REALM_WORDS))
                 if reason == Reason.S2_FAULT:
                     machine.evidence.fault(self, core, exit_)
                     if machine.stops is not None:
@@ -235,7 +236,7 @@ class RecCore:
         return bool(self.core.get_sysreg(SCTLR_EL1) & SCTLR_EE)
 
     def timers(self) -> Timers:
-        return Timers(*self.core.timers())
+        return Timers(*(self._core or self.core).timers())
 
     def timer_asserted(self) -> tuple[bool, bool]:
         if self._midway is not None:
@@ -245,7 +246,7 @@ class RecCore:
 
     def gic(self) -> Gic:
         """The virtual CPU interface: read anew only when the realm may have changed it."""
-        if self._gic_loaded or lib.cca_gic_touched(self.core.handle):
+        if self._gic_loaded or lib.cca_gic_touched((self._core or self.core).handle):
             self._gic_loaded = False
             state = self.machine.interrupts.virtual(self.core)
             self._gic = Gic(state.hcr, state.lrs, state.misr, state.vmcr)
@@ -349,22 +350,24 @@ class RmmMemory:
         self.read = memory.read
         self.read64 = memory.read64
         self.write64 = memory.write64
-        self._memory = memory
+        self._write = memory.write
+        self._read_as = board.read_as
+        self._write_as = board.write_as
         self._handle = board.handle
 
     def write(self, pa: int, data: bytes) -> None:
-        self._memory.write(pa, data)
+        self._write(pa, data)
         lib.cca_memory_written(self._handle, pa, len(data))
 
     def zero(self, pa: int, size: int) -> None:
         self.board.zero(pa, size)
 
     def host_read(self, pa: int, size: int) -> bytes:
-        data = self.board.read_as(PAS.NON_SECURE, pa, size)
+        data = self._read_as(PAS.NON_SECURE, pa, size)
         if data is None:
             raise HostFault(self.board.bad)
         return data
 
     def host_write(self, pa: int, data: bytes) -> None:
-        if not self.board.write_as(PAS.NON_SECURE, pa, data):
+        if not self._write_as(PAS.NON_SECURE, pa, data):
             raise HostFault(self.board.bad)

@@ -53,7 +53,7 @@ class Refusal(NamedTuple):
 
 class Fault:
     """A REC's last stage-2 fault.  times: in a row, at this PC and IPA; the first at the machine's instruction count
-    `at`, and the REC's own `since`.  entries: of all RECs, up to the last time.
+    `at`, the second at the REC's own `since`.  entries: of all RECs, up to the last time.
     """
 
     __slots__ = ("at", "entries", "esr", "far", "ipa", "pc", "since", "times")
@@ -161,9 +161,11 @@ class Evidence:
         fault.entries = self._machine.calls.entries
         if pc != fault.pc or ipa != fault.ipa:
             fault.pc, fault.ipa, fault.times = pc, ipa, 1
-            fault.esr, fault.far, fault.since, fault.at = exit_.esr, exit_.far, core.insns, self._machine.board.insns
+            fault.esr, fault.far, fault.at = exit_.esr, exit_.far, lib.cca_insns(self._handle)
             return
         fault.times += 1
+        if fault.times == 2:  # each access to a device is the first of its kind: those must cost little
+            fault.since = core.insns
         if fault.times >= self._faults:
             short = core.insns - fault.since <= SHORT * fault.times
             if short and self._machine.stops is None:

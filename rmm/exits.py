@@ -135,7 +135,7 @@ def _external_abort(rec: Rec, exit_: RecExit) -> Exit:
         raise Panic(f"uncontainable external abort in REC {rec.pa:#x}: ESR {exit_.esr:#x}")
     if severity == _SET_UER:
         inject_sea(rec, exit_.esr, exit_.far, exit_.el)
-    rec.last = LastExit(exit_.esr, exit_.far, exit_.hpfar, exit_.el, emulatable=False)
+    rec.last = LastExit(exit_.pc, exit_.esr, exit_.far, exit_.hpfar, exit_.el, emulatable=False)
     return Exit(ExitReason.SYNC, esr=exit_.esr & NON_EMULATABLE_MASK)
 
 
@@ -157,7 +157,7 @@ def data_abort(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit | None:
         inject_sea(rec, esr, exit_.far, exit_.el)
         return None
     emulatable = not protected and bool(esr & _ISV)
-    rec.last = LastExit(esr, exit_.far, exit_.hpfar, exit_.el, emulatable)
+    rec.last = LastExit(exit_.pc, esr, exit_.far, exit_.hpfar, exit_.el, emulatable)
     hpfar = exit_.hpfar & _HPFAR_FIPA
     if not emulatable:
         return Exit(ExitReason.SYNC, esr=esr & NON_EMULATABLE_MASK, hpfar=hpfar)
@@ -181,7 +181,7 @@ def instruction_abort(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit | None:
     if ipa >= realm.par_end or _is_empty(rmm, rec, ipa):
         inject_sea(rec, esr, exit_.far, exit_.el)
         return None
-    rec.last = LastExit(esr, exit_.far, exit_.hpfar, exit_.el, emulatable=False)
+    rec.last = LastExit(exit_.pc, esr, exit_.far, exit_.hpfar, exit_.el, emulatable=False)
     if esr & _FSC & ~3 != _FSC_TRANSLATION:
         return Exit(ExitReason.SYNC)
     return Exit(ExitReason.SYNC, esr=esr & NON_EMULATABLE_MASK, hpfar=exit_.hpfar & _HPFAR_FIPA)
@@ -203,7 +203,7 @@ def complete_mmio(rec: Rec, last: LastExit, loaded: int) -> None:
             value |= ~mask
         value &= 0xFFFF_FFFF_FFFF_FFFF if esr & _SF else 0xFFFF_FFFF
         context.set_x(register, (value,))
-    context.pc += 4
+    context.pc = last.pc + 4
 
 
 def sysreg(rmm: Rmm, rec: Rec, exit_: RecExit) -> Exit | None:

@@ -7,7 +7,7 @@ one effect.  Order, statuses, RTT indices and outputs come from the declaration 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,7 +32,7 @@ class Frame:
     """One call in progress: its inputs under their declared names, and what the checks have found so far."""
 
     rmm: Rmm
-    x: Sequence[int]  # X0..X7 (RMI) or X0..X17 (RSI, PSCI)
+    x: Sequence[int]  # X0..X7 (RMI) or X0..X10 (RSI, PSCI)
     late: str | None = None  # the late condition that an effect has met
     exit: Exit | None = None  # how the REC leaves although a condition answers its call
     finish: Callable[[Frame, tuple[int, ...] | None], Result]  # of a preempted REC_ENTER
@@ -89,16 +89,13 @@ class Frame:
     len: int
 
 
-Check = Callable[[Frame], Any]
+# Whether a call fails: a function, or an expression over the frame `f`, which costs no call.
+Check = Callable[[Frame], Any] | str
 Effect = Callable[[Frame], "tuple[int, ...] | None"]
 RsiEffect = Callable[[Frame], "tuple[int, ...] | Exit | None"]
 Result = tuple[int, int, int, int, int]
 # What REC_ENTER returns while its REC is preempted; `Rmm.resume` goes on.  It is empty, and no result is.
 PAUSED: Result = cast("Result", ())
-
-
-def _not(check: Check) -> Check:
-    return lambda f: not check(f)
 
 
 def _index(condition: Condition) -> Callable[[Frame], int] | None:
@@ -132,14 +129,30 @@ def _failure(decl: Call, condition: Condition) -> Callable[[Frame], Result]:
     return fail
 
 
-def ordered(decl: Call, checks: Mapping[str, Check]) -> tuple[tuple[Condition, Check], ...]:
-    """The declared conditions with their checks; KeyError when one is missing."""
-    return tuple((c, _not(checks[c.name]) if c.negated else checks[c.name]) for c in decl.conditions if not c.late)
+def _conditions(decl: Call, checks: Mapping[str, Check], names: dict[str, Any]) -> Iterator[tuple[Condition, str]]:
+    """The declared conditions with the expression that is true where they fail; KeyError when a check is missing.
+
+    names: what the expressions need is added.
+    """
+    for i, condition in enumerate(c for c in decl.conditions if not c.late):
+        source = checks[condition.name]
+        if not isinstance(source, str):
+            names[f"check{i}"], source = source, f"check{i}(f)"
+        yield condition, f"not ({source})" if condition.negated else source
 
 
 @cache
 def _compiled(source: str, name: str) -> CodeType:
     return compile(source, f"<{name}>", "exec")
+
+
+def _made(lines: Sequence[str], decl: Call, names: dict[str, Any]) -> Any:
+    """The function `call` of these lines.
+
+    Unrolled once for each call: loops over inputs and conditions would cost more than the conditions.
+    """
+    exec(_compiled("\n".join(lines), decl.name), names)
+    return names["call"]
 
 
 def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) -> Callable[[Sequence[int]], Result]:
@@ -172,18 +185,16 @@ def bind_rmi(rmm: Rmm, decl: Call, checks: Mapping[str, Check], effect: Effect) 
             rmm.observer.call(decl, decl.decode(f.x), result, condition, None)
         return result
 
-    # Unrolled once for each call: the loops over inputs and conditions would cost more than the conditions.
     names: dict[str, Any] = {"Frame": Frame, "rmm": rmm, "done": done, "refused": refused}
     lines = ["def call(x):", " f = Frame()", " f.rmm = rmm", " f.x = x"]
     for i, value in enumerate(decl.inputs, 1):
         word = f"x[{i}] - (x[{i}] >> 63 << 64)" if value.type.signed else f"x[{i}]"
         lines.append(f" f.{value.name} = {word}")
-    for i, (condition, check) in enumerate(ordered(decl, checks)):
-        names[f"check{i}"], names[f"fail{i}"] = check, _failure(decl, condition)
-        lines.append(f" if check{i}(f): return refused(f, fail{i}, {condition.name!r})")
+    for i, (condition, source) in enumerate(_conditions(decl, checks, names)):
+        names[f"fail{i}"] = _failure(decl, condition)
+        lines.append(f" if {source}: return refused(f, fail{i}, {condition.name!r})")
     lines.append(" return done(f)")
-    exec(_compiled("\n".join(lines), decl.name), names)
-    call: Callable[[Sequence[int]], Result] = names["call"]
+    call: Callable[[Sequence[int]], Result] = _made(lines, decl, names)
     call.finish = finish  # type: ignore[attr-defined]
     return call
 
@@ -203,13 +214,6 @@ def bind_realm(
     A completed call overwrites X0..X3 and as many more as it has outputs; X4 keeps the caller's value (§1.3).
     `abort` is the exit for a condition without a status.
     """
-    rows = tuple((check, c) for c, check in ordered(decl, checks))
-    inputs = []
-    at = 1
-    for value in decl.inputs:
-        if value.count == 1:
-            inputs.append((value.name, at))
-        at += value.count
     given = {c.name: [v.name if v.name in c.gives else None for v in decl.outputs] for c in decl.conditions if c.gives}
     late = {c.name: c for c in decl.conditions if c.late}
 
@@ -218,39 +222,40 @@ def bind_realm(
         values = tuple(0 if name is None else getattr(f, name) for name in given.get(condition.name, ()))
         return (condition.status & MASK64, *values, 0, 0, 0)[: max(4, 1 + len(values))]
 
-    def call(rec: Rec, x: Sequence[int]) -> Exit | None:
-        f = Frame()
-        f.rmm = rmm
-        f.x = x
-        f.vcpu = rec
-        f.realm = rec.realm
-        for name, i in inputs:
-            setattr(f, name, x[i])
-        failed = None
-        out: tuple[int, ...] | Exit | None = None
-        result: tuple[int, ...] = ()
-        for check, condition in rows:
-            if check(f):
-                failed = condition.name
-                if condition.status is None:
-                    out = abort(f)
-                else:
-                    result = answer(f, condition)
-                    out = f.exit
-                break
-        else:
-            out = effect(f)
-            if f.late in late:
-                failed = f.late
-                result = answer(f, late[failed])
-            elif out is None:
-                result = (0, 0, 0, 0)
-            elif isinstance(out, tuple):
-                result = ((0, *out) if decl.status else out) + (0,) * (3 - len(out) if decl.status else 4 - len(out))
+    def refused(f: Frame, condition: Condition) -> Exit | None:
+        if condition.status is None:
+            return finish(f, abort(f), (), condition.name)
+        return finish(f, f.exit, answer(f, condition), condition.name)
+
+    def done(f: Frame) -> Exit | None:
+        out = effect(f)
+        if f.late in late:
+            return finish(f, None if isinstance(out, tuple) else out, answer(f, late[f.late]), f.late)
+        if out is None:
+            return finish(f, None, (0, 0, 0, 0), None)
+        if isinstance(out, tuple):
+            words = ((0, *out) if decl.status else out) + (0,) * (3 - len(out) if decl.status else 4 - len(out))
+            return finish(f, None, words, None)
+        return finish(f, out, (), None)
+
+    def finish(f: Frame, out: Exit | None, result: tuple[int, ...], failed: str | None) -> Exit | None:
+        rec = f.vcpu
         if result:
             rec.context.set_x(0, result)
         if rmm.observer is not None:
-            rmm.observer.call(decl, decl.decode(x), result, failed, rec.pa)
-        return None if out is None or isinstance(out, tuple) else out
+            rmm.observer.call(decl, decl.decode(f.x), result, failed, rec.pa)
+        return out
 
-    return call
+    names: dict[str, Any] = {"Frame": Frame, "rmm": rmm, "done": done, "refused": refused}
+    lines = ["def call(rec, x):", " f = Frame()", " f.rmm = rmm", " f.x = x", " f.vcpu = rec", " f.realm = rec.realm"]
+    at = 1
+    for value in decl.inputs:
+        if value.count == 1:
+            lines.append(f" f.{value.name} = x[{at}]")
+        at += value.count
+    for i, (condition, source) in enumerate(_conditions(decl, checks, names)):
+        names[f"condition{i}"] = condition
+        lines.append(f" if {source}: return refused(f, condition{i})")
+    lines.append(" return done(f)")
+    bound: RecCall = _made(lines, decl, names)
+    return bound

@@ -47,9 +47,6 @@ class Granules:
     def _index(self, pa: int) -> int:
         """Where a granule stands in the arrays; -1 for memory that is not tracked."""
         page = pa >> 12
-        first, end, shift = self._bank
-        if first <= page < end:
-            return page + shift
         for first, end, shift in self._banks:
             if first <= page < end:
                 return page + shift
@@ -57,6 +54,10 @@ class Granules:
 
     def state(self, pa: int) -> int:
         """GranuleState of the granule that holds `pa`; -1 for memory that is not tracked."""
+        page = pa >> 12
+        first, end, shift = self._bank
+        if first <= page < end:  # most of them are in the first bank
+            return self._states[page + shift]
         index = self._index(pa)
         return self._states[index] if index >= 0 else -1
 
@@ -89,17 +90,17 @@ class Granules:
 
 def align(name: str) -> Check:
     """The input `name` is not granule aligned."""
-    return lambda f: bool(getattr(f, name) & OFFSET)
+    return f"f.{name} & {OFFSET} != 0"
 
 
 def bound(name: str) -> Check:
     """The input `name` lies outside the tracked memory."""
-    return lambda f: f.rmm.granules.state(getattr(f, name)) < 0
+    return f"f.rmm.granules.state(f.{name}) < 0"
 
 
 def wrong_state(name: str, state: int) -> Check:
     """The granule that the input `name` lies in is not in `state`."""
-    return lambda f: f.rmm.granules.state(getattr(f, name)) != state
+    return f"f.rmm.granules.state(f.{name}) != {int(state)}"
 
 
 def checks(name: str, state: int | Callable[[Frame], bool]) -> dict[str, Check]:

@@ -76,7 +76,7 @@ class RecExit(_Record):
     el: exception level the REC was at (0 or 1).
     esr, far, hpfar: ESR_EL2, FAR_EL2, HPFAR_EL2 in full (unmasked).
     value: the value a store (data abort with ISV) or a trapped MSR would have written, 0 for XZR.
-    x: X0..X17 at an SMC, else empty.
+    x: at an SMC X0 and as many more as any call of a realm has inputs (`rmm.rmm.REALM_WORDS`), else empty.
     """
 
     __slots__ = ("el", "esr", "far", "hpfar", "kind", "pc", "value", "x")

@@ -56,13 +56,14 @@ class PsciRequest:
 class LastExit:
     """The syndrome of a REC's last exit to the host, as far as the next entry may refer to it.
 
-    esr, far, hpfar: unmasked.  value: what a load returns goes where esr says.  el: where the REC was.
-    emulatable: the host was shown an abort that it may complete by EMUL_MMIO.
+    pc: of the instruction.  esr, far, hpfar: unmasked.  value: what a load returns goes where esr says.  el: where the
+    REC was.  emulatable: the host was shown an abort that it may complete by EMUL_MMIO.
     """
 
-    __slots__ = ("el", "emulatable", "esr", "far", "hpfar")
+    __slots__ = ("el", "emulatable", "esr", "far", "hpfar", "pc")
 
-    def __init__(self, esr: int, far: int, hpfar: int, el: int, emulatable: bool) -> None:
+    def __init__(self, pc: int, esr: int, far: int, hpfar: int, el: int, emulatable: bool) -> None:
+        self.pc = pc
         self.esr = esr
         self.far = far
         self.hpfar = hpfar
@@ -226,12 +227,9 @@ def _no_rec(f: Frame) -> bool:
     return False
 
 
-def is_running(f: Frame) -> bool:
-    return f.vcpu.running
-
-
+RUNNING = "f.vcpu.running"
 REC_CHECKS: dict[str, Check] = granule.checks("rec", _no_rec)
-DESTROY_CHECKS: dict[str, Check] = {**REC_CHECKS, "rec_running": is_running}
+DESTROY_CHECKS: dict[str, Check] = {**REC_CHECKS, "rec_running": RUNNING}
 
 
 def destroy(f: Frame) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rmm.realm import Realm
     from rmm.rec import Rec
 
+# X0 and the inputs of the call of a realm that has most of them.
+REALM_WORDS = 1 + max(decl.words for decl, _, _ in rsi.HANDLERS + psci.HANDLERS)
 _FID_MASK = 0xFFFFFFFF & ~SVE_HINT
 _NOT_SUPPORTED = "not_supported"
 
@@ -91,11 +93,6 @@ class Rmm:
         self._amend = amend
         self._rmi: dict[int, Callable[[Sequence[int]], Result]] = {}
         self._realm_calls: dict[int, RecCall] = {}
-        for decl, checks, rsi_effect in rsi.HANDLERS + psci.HANDLERS:
-            bound = bind_realm(self, amend(decl) if amend else decl, checks, rsi_effect, rsi.retry_exit)
-            self._realm_calls[decl.fid] = bound
-            if decl.fid32 is not None:
-                self._realm_calls[decl.fid32] = bound
 
     def rmi(self, x: Sequence[int]) -> Result:
         """One RMI call: X0 (the function id) to X6 or more of the SMC; X0..X4 of its result.
@@ -125,9 +122,18 @@ class Rmm:
                 return self._rmi[fid]
         return None
 
+    def _realm_bound(self, fid: int) -> RecCall | None:
+        for decl, checks, effect in rsi.HANDLERS + psci.HANDLERS:
+            if fid in (decl.fid, decl.fid32):
+                amended = decl if self._amend is None else self._amend(decl)
+                self._realm_calls[fid] = bind_realm(self, amended, checks, effect, rsi.retry_exit)
+                return self._realm_calls[fid]
+        return None
+
     def realm_call(self, rec: Rec, x: Sequence[int]) -> Exit | None:
-        """One SMC of a REC, X0..X17; None when the REC goes on."""
-        call = self._realm_calls.get(x[0] & _FID_MASK)
+        """One SMC of a REC, `REALM_WORDS` registers from X0; None when the REC goes on."""
+        fid = x[0] & _FID_MASK
+        call = self._realm_calls.get(fid) or self._realm_bound(fid)
         if call is not None:
             return call(rec, x)
         rec.context.set_x(0, self._unknown(x, rec)[:4])

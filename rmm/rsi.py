@@ -66,10 +66,6 @@ def _page_empty(f: Frame) -> bool:
     return ripas == Ripas.EMPTY
 
 
-def _page_missing(f: Frame) -> bool:
-    return f.page < 0
-
-
 def retry_exit(f: Frame) -> Exit:
     """The call is not completed: the host sees an abort, and the SMC comes again at the next entry."""
     f.vcpu.context.pc -= _SMC_SIZE
@@ -78,9 +74,9 @@ def retry_exit(f: Frame) -> Exit:
 
 _PAGE: dict[str, Check] = {
     "addr_align": align("addr"),
-    "addr_bound": lambda f: f.addr >= f.realm.par_end,
+    "addr_bound": "f.addr >= f.realm.par_end",
     "rtte_empty": _page_empty,
-    "rtte_state": _page_missing,
+    "rtte_state": "f.page < 0",
 }
 
 
@@ -215,5 +211,5 @@ HANDLERS: tuple[tuple[Call, dict[str, Check], RsiEffect], ...] = (
     (abi.REALM_CONFIG, _PAGE, _realm_config),
     (abi.IPA_STATE_SET, {"ripas_valid": lambda f: f.ripas > Ripas.RAM, **_REGION}, _ipa_state_set),
     (abi.IPA_STATE_GET, _REGION, _ipa_state_get),
-    (abi.HOST_CALL, {**_PAGE, "addr_align": lambda f: f.addr & _HOST_CALL_OFFSET}, _host_call),
+    (abi.HOST_CALL, {**_PAGE, "addr_align": f"f.addr & {_HOST_CALL_OFFSET} != 0"}, _host_call),
 )

@@ -12,7 +12,7 @@ from rmm.frame import Check, Frame
 from rmm.granule import DELEGATED, GRANULE
 from rmm.measurement import rim_after_ripas
 from rmm.realm import RD_CHECKS, not_new
-from rmm.rec import REC_CHECKS, is_running
+from rmm.rec import REC_CHECKS, RUNNING
 from rmm.stage2 import (
     BLOCK,
     ENTRIES,
@@ -350,7 +350,7 @@ SET_RIPAS_CHECKS: dict[str, Check] = {
     "top_align": granule.align("top"),
     **RD_CHECKS,
     **REC_CHECKS,
-    "rec_running": is_running,
+    "rec_running": RUNNING,
     "rec_owner": lambda f: f.vcpu.realm is not f.realm,
     "base_request": lambda f: f.base != f.vcpu.ripas_addr,
     "top_request": lambda f: f.top > f.vcpu.ripas_top,

@@ -14,7 +14,7 @@ from rmm.exits import Exit
 from rmm.frame import PAUSED, Check, Frame
 from rmm.granule import UNDELEGATED
 from rmm.protocols import ExitKind, HostFault, RecExit
-from rmm.rec import REC_CHECKS, Rec, is_running
+from rmm.rec import REC_CHECKS, RUNNING, Rec
 
 if TYPE_CHECKING:
     from rmm.features import Features
@@ -96,18 +96,17 @@ def _intid_valid(intid: int, features: Features) -> bool:
 ENTER_CHECKS: dict[str, Check] = {
     **granule.checks("run", UNDELEGATED),
     **REC_CHECKS,
-    "rec_running": is_running,
+    "rec_running": RUNNING,
     "run_gpt": _enter_fault,
-    "realm_new": lambda f: f.vcpu.realm.state == RealmState.NEW,
-    "system_off": lambda f: f.vcpu.realm.state == RealmState.SYSTEM_OFF,
-    "rec_runnable": lambda f: not f.vcpu.runnable,
-    "rec_psci": lambda f: f.vcpu.psci is not None,
-    "gicv3_hcr": lambda f: f.gic[0] & ~HCR_HOST,
+    "realm_new": f"f.vcpu.realm.state == {int(RealmState.NEW)}",
+    "system_off": f"f.vcpu.realm.state == {int(RealmState.SYSTEM_OFF)}",
+    "rec_runnable": "not f.vcpu.runnable",
+    "rec_psci": "f.vcpu.psci is not None",
+    "gicv3_hcr": f"f.gic[0] & {~HCR_HOST} != 0",
     "gicv3_lrs": lambda f: not lrs_valid(f.gic[1:], f.rmm.features),
     "inject_sea": lambda f: f.flags_in & INJECT_SEA and not exits.may_inject_sea(f.vcpu),
-    "emul_mmio": lambda f: (
-        f.flags_in & (EMUL_MMIO | INJECT_SEA) == EMUL_MMIO and (f.vcpu.last is None or not f.vcpu.last.emulatable)
-    ),
+    "emul_mmio": f"f.flags_in & {EMUL_MMIO | INJECT_SEA} == {EMUL_MMIO}"
+    " and (f.vcpu.last is None or not f.vcpu.last.emulatable)",
 }
 
 

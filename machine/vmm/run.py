@@ -30,6 +30,7 @@ INJECT_SEA = REC_ENTER_FLAGS.by_name["INJECT_SEA"].mask
 TRAP_WFI = REC_ENTER_FLAGS.by_name["TRAP_WFI"].mask
 RIPAS_RESPONSE = REC_ENTER_FLAGS.by_name["RIPAS_RESPONSE"].mask
 
+_REC_ENTER = rmi.REC_ENTER.fid
 _EXIT = REC_ENTER.size
 _GPRS = REC_ENTER.offset("gprs")
 _GIC = REC_ENTER.offset("gicv3_hcr")
@@ -247,7 +248,7 @@ class Runner:
             self._flags_written[vcpu.index] = vcpu.flags
             door.write(run, vcpu.flags.to_bytes(8, "little"))
         vcpu.flags = 0
-        return door.smc(rmi.REC_ENTER.fid, vcpu.rec, run)
+        return self.machine.monitor.normal((_REC_ENTER, vcpu.rec, run, 0, 0, 0, 0, 0))
 
     def _answer(self, vcpu: Vcpu) -> bool:
         """Answers an exit; False when the vCPU does not go on now."""

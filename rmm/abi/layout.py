@@ -10,6 +10,7 @@ All structures are little-endian.  Bytes between fields are padding: zero when p
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
 _CODES = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "s8": "b", "s16": "h", "s32": "i", "s64": "q", "bytes": "s"}
@@ -77,7 +78,7 @@ class Struct:
         """A function from the structure's bytes to the named fields' values, arrays laid out flat."""
         text, start = self._format(names or tuple(self.by_name))
         unpack_from = struct.Struct(text).unpack_from
-        return unpack_from if start == 0 else lambda data: unpack_from(data, start)
+        return unpack_from if start == 0 else partial(unpack_from, offset=start)
 
     def packer(self, *names: str) -> Callable[..., None]:
         """A function (buffer, *values) that writes the named fields; it also zeroes the padding between them."""
