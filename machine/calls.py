@@ -65,6 +65,7 @@ class CallLog:
         self.evidence: Evidence | None = None
         self.listener: Listener | None = None
         self.trace: Trace | None = None
+        self.entries = 0  # so often has a REC been entered
         self.moves = False  # the trace wants granules that change hands, too
 
     def call(
@@ -135,6 +136,7 @@ class CallLog:
             self.listener.event(name, insns, text, depth)
 
     def rec_enter(self, rec_pa: int) -> None:
+        self.entries += 1
         if self.trace is not None or self.listener is not None:
             self._tell("rec_enter", f"REC {rec_pa:#x} runs", 1, {"rec_pa": rec_pa})
 

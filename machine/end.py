@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 GUEST_EXIT = "guest-exit"
 TIMEOUT = "timeout"
+INTERRUPTED = "interrupted"
 UNHANDLED = "unhandled"
 STUCK = "stuck"
 MODEL_BUG = "model-bug"
 
-_CODES = {TIMEOUT: 124, UNHANDLED: 3, STUCK: 3, MODEL_BUG: 70}
+_CODES = {TIMEOUT: 124, INTERRUPTED: 130, UNHANDLED: 3, STUCK: 3, MODEL_BUG: 70}
 
 
 class Reset(Exception):

@@ -217,24 +217,32 @@ class GdbFront:
         self._wait = wait
         self.rewind = Rewind(machine, self.stops)
         self._say = say
+        self._resumed = machine.board.insns > 0
+        if wait and self._resumed:  # in the middle of a turn, perhaps
+            self.stops.wait_first()
         if not wait:
             say("ccabridge: GDB: {}:{}".format(*self.server.address))
 
     def poll(self) -> None:
         """Between turns."""
         self.rewind.poll()
-        if self._wait:
-            self._wait = False
-            # Not before the machine is built: a GDB has two seconds of patience.
-            self._say("ccabridge: waiting for GDB: target remote {}:{}".format(*self.server.address))
-            self.server.accept(None)
+        if self._wait and not self._resumed:
+            self._accept()
             self.stops.asked("before the first instruction")
             return
         why = self.server.poll()
         if why is not None:
             self.stops.asked(why)
 
+    def _accept(self) -> None:
+        """Not before the machine is built: a GDB has two seconds of patience."""
+        self._wait = False
+        self._say("ccabridge: waiting for GDB: target remote {}:{}".format(*self.server.address))
+        self.server.accept(None)
+
     def front(self, stop: Stop) -> None:
+        if self._wait:
+            self._accept()
         self.target.stopped = context_of(self._machine, stop.core)
         text = "" if self.target.knows(stop) else stop.text
         try:

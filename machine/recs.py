@@ -154,6 +154,11 @@ class RecCore:
         lib.cca_set_pc((self._core or self.core).handle, value & NEVER)
         self.fault.clear()
 
+    @property
+    def pe(self) -> int:
+        """Index of the PE that it ran on last; -1 for one that has not run."""
+        return self._pe
+
     def run(self, *, trap_wfi: bool, trap_wfe: bool) -> RecExit | None:
         core = self._core or self.core
         machine = self.machine

@@ -14,10 +14,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.core import NEVER, EngineError
-from bridge.errors import UserError
+from bridge.errors import UserError, did_you_mean
 from bridge.exits import DebugReason
 from bridge.plugin import lib
 from machine.calls import CallRecord
+from machine.events import calls, constants, events
 
 if TYPE_CHECKING:
     from bridge.core import Core
@@ -35,6 +36,7 @@ _WATCH = re.compile(r"(va|ipa|pa):(\w+)(?:\+(\w+))?(?:\s+(read|write|access))?",
 _GRANULE = re.compile(r"granule:(\w+)(?:\s+transition)?", re.IGNORECASE)
 _CALL = re.compile(r"(?:(\w+):([\w*?\[\]]+))?\s*(?:status\s*(==|!=)\s*(\w+))?", re.IGNORECASE)
 _MAX = 1 << 64
+FIRST = "before the first instruction that is left to run"
 
 
 class Stop(NamedTuple):
@@ -248,13 +250,22 @@ class Stops:
         for core in self.machine.cores:
             self.attach(core)
 
+    def wait_first(self) -> None:
+        """Stops before the first instruction: of a machine that has run already, in the middle of whatever it runs."""
+        if self.machine.board.insns:
+            self.request(FIRST)
+        else:
+            self.wait = True
+
     def poll(self) -> None:
         """Between turns: the stop before the first instruction."""
         if self.wait:
+            from machine.inspect.contexts import current
+
             self.wait = False
-            self.front(
-                Stop("before the first instruction that is left to run", self.machine.running, DebugReason.ASKED)
-            )
+            here = current(self.machine)
+            core = None if here is None else here.core
+            self.front(Stop(FIRST, core, DebugReason.ASKED))
 
     def request(self, text: str) -> None:
         """Whatever runs next stops before its first instruction."""
@@ -409,12 +420,16 @@ def parse(index: int, text: str) -> Breakpoint:
     if head.lower() == "event" and tail:
         stop = Breakpoint(index, text, "event")
         stop.glob = tail.lower()
+        _known(text, stop.glob, list(events()), "event")
         return stop
     match = _CALL.fullmatch(text)
     if match and ((match[1] or "").lower() in INTERFACES or (match[1] is None and match[3] is not None)):
         stop = Breakpoint(index, text, "call")
         stop.interface, stop.glob = (match[1] or "*").lower(), (match[2] or "*").lower()
         stop.status = None if match[3] is None else (match[3] == "==", match[4].upper())
+        _known(text, stop.glob, _calls_of(stop.interface), "call")
+        if stop.status is not None and stop.status[1] not in constants() | {"ERROR"}:
+            raise UserError(f"{text}: {match[4]!r} is no status{did_you_mean(stop.status[1], sorted(constants()))}")
         return stop
     stop = Breakpoint(index, text, "symbol")
     if tail and head.lower() in WORLDS:
@@ -430,6 +445,18 @@ def parse(index: int, text: str) -> Breakpoint:
             "ipa:ADDR, pa:ADDR write, va:ADDR, granule:PA, insn:N, event:GLOB, a symbol or an address"
         )
     return stop
+
+
+def _known(text: str, glob: str, names: list[str], what: str) -> None:
+    """UserError for a glob that can match nothing."""
+    if not any(fnmatchcase(name, glob) for name in names):
+        raise UserError(f"{text}: no {what} matches{did_you_mean(glob, names)}")
+
+
+def _calls_of(interface: str) -> list[str]:
+    """What `_matches` compares with: short and full names of an interface's calls, in lower case."""
+    found = [decl for decl in calls().values() if interface in ("*", decl.interface.lower())]
+    return [name.lower() for decl in found for name in (decl.short, decl.name)] + ["unknown"]
 
 
 def _number(text: str, digits: str) -> int:

@@ -53,14 +53,14 @@ class Refusal(NamedTuple):
 
 class Fault:
     """A REC's last stage-2 fault.  times: in a row, at this PC and IPA; the first at the machine's instruction count
-    `at`, the second at the REC's own `since`.
+    `at`, the second at the REC's own `since`.  entries: of all RECs, up to the last time.
     """
 
-    __slots__ = ("at", "esr", "far", "ipa", "pc", "since", "times")
+    __slots__ = ("at", "entries", "esr", "far", "ipa", "pc", "since", "times")
 
     def __init__(self) -> None:
         self.pc = self.ipa = -1
-        self.at = self.esr = self.far = self.times = self.since = 0
+        self.at = self.entries = self.esr = self.far = self.times = self.since = 0
 
     def clear(self) -> None:
         """The instruction was completed by the host: it is no fault any more."""
@@ -91,8 +91,8 @@ class Evidence:
         self._next_look = LOOK
         self.activity = -1
         self.active_at = 0  # instruction count at which something was last seen to move
-        # What a REC had to say when it was destroyed.
-        self.last_words: list[tuple[str, str]] = []
+        # What a REC had to say when it was destroyed: name, text, how often RECs had been entered by then.
+        self.last_words: list[tuple[str, str, int]] = []
 
     # Calls
 
@@ -158,6 +158,7 @@ class Evidence:
         """A stage-2 fault."""
         fault = rec.fault
         pc, ipa = exit_.pc, exit_.ipa
+        fault.entries = self._machine.calls.entries
         if pc != fault.pc or ipa != fault.ipa:
             fault.pc, fault.ipa, fault.times = pc, ipa, 1
             fault.esr, fault.far, fault.at = exit_.esr, exit_.far, lib.cca_insns(self._handle)
@@ -203,7 +204,8 @@ class Evidence:
         from machine.diagnosis import of_rec
 
         if rec.context.fault.times:  # type: ignore[attr-defined]
-            self.last_words += of_rec(self._machine, rec)
+            entries = self._machine.calls.entries
+            self.last_words += [(*said, entries) for said in of_rec(self._machine, rec)]
             del self.last_words[:-8]
 
     # Between slices

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from bridge.errors import UserError
     from machine.inspect import inspect
-    from machine.inspect.contexts import context_of, contexts, select
+    from machine.inspect.contexts import contexts, current, select
     from machine.snapshot.file import Reader
     from machine.snapshot.taking import silent
     from machine.stops import Stops
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     machine = Reader(args.snapshot).machine(lambda text: None, args.set)
     try:
         Stops(machine, silent)  # some commands tell of its history
-        context = context_of(machine, machine.running)
+        context = current(machine)
         if args.select is not None:
             context = select(machine, args.select.split())
         elif context is None:

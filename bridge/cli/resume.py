@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="what no snapshot holds: platform.seed"
     )
     add_run_arguments(parser)
+    parser.set_defaults(machine=None)  # it is named in the file
 
 
 def main(args: argparse.Namespace) -> int:

@@ -267,7 +267,8 @@ def _debugger(
 
             parse(0, args.reverse_to)
             debugger.go_back()
-        debugger.stops.wait = args.stopped
+        if args.stopped:
+            debugger.stops.wait_first()
     for text in args.breaks:
         debugger.stops.add(text)
     return debugger
@@ -309,7 +310,7 @@ def run_bounded(
     """Runs a machine with progress shown, for at most `timeout` seconds of wall time."""
     import signal
 
-    from machine.end import TIMEOUT, End
+    from machine.end import INTERRUPTED, TIMEOUT, End
 
     def expired(_signal: int, _frame: object) -> None:
         raise TimeoutError
@@ -342,6 +343,8 @@ def run_bounded(
             end = machine.run()
         except TimeoutError:
             end = End(TIMEOUT, f"no end within {timeout:g} s of wall time", core=machine.running)
+        except KeyboardInterrupt:
+            end = End(INTERRUPTED, "from outside (Ctrl-C)", core=machine.running)
     finally:
         progress.clear()
         if timeout:

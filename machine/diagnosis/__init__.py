@@ -34,8 +34,8 @@ def diagnose(machine: Machine, end: End) -> Diagnosis | None:
         found = entry.find(case)
         if found is not None:
             return Diagnosis(entry.name, entry.text.format(**found))
-        for name, text in machine.evidence.last_words:
-            if name == entry.name:
+        for name, text, entries in machine.evidence.last_words:
+            if name == entry.name and (case.hangs or entries == machine.calls.entries):
                 return Diagnosis(name, text)
     return None
 

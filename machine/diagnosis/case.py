@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.core import sysreg
-from machine.end import STUCK, TIMEOUT
+from machine.end import INTERRUPTED, STUCK, TIMEOUT
 from machine.recs import RecCore
+from rmm.abi import rmi
 from rmm.abi.values import Ripas
 
 if TYPE_CHECKING:
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 
 ESR_EL1, ELR_EL1 = sysreg(3, 0, 5, 2, 0), sysreg(3, 0, 4, 0, 1)
 _EXTERNAL = 0x10
+_CUT_SHORT = (TIMEOUT, INTERRUPTED)
+# What a host does that gives up.
+_TEARDOWN = frozenset(
+    {
+        rmi.DATA_DESTROY,
+        rmi.GRANULE_UNDELEGATE,
+        rmi.REALM_DESTROY,
+        rmi.REC_DESTROY,
+        rmi.RTT_DESTROY,
+        rmi.RTT_UNMAP_UNPROTECTED,
+    }
+)
 _EC_ABORTS = frozenset({0x20, 0x24})
 
 
@@ -46,16 +59,15 @@ class Case:
     @property
     def hangs(self) -> bool:
         """It would not have ended by itself."""
-        return self.end is not None and self.end.kind in (STUCK, TIMEOUT)
+        return self.end is not None and self.end.kind in (STUCK, *_CUT_SHORT)
 
     @property
     def settled(self) -> int:
         """The instruction count since which nobody is about to mend a thing any more: a run that is cut short may have
         been about to, for a millisecond."""
         now = self.machine.board.insns
-        return (
-            now - self.machine.config.clock.rate // 1000 if self.end is not None and self.end.kind == TIMEOUT else now
-        )
+        cut_short = self.end is not None and self.end.kind in _CUT_SHORT
+        return now - self.machine.config.clock.rate // 1000 if cut_short else now
 
     def name(self, rec: Rec) -> str:
         return f"REC {rec.index} of realm {rec.rd:#x}"
@@ -80,10 +92,27 @@ class Case:
                 and core.get_sysreg(ELR_EL1) == fault.pc
                 and core.get_sysreg(ESR_EL1) >> 26 in (0x20, 0x21, 0x24, 0x25)
             )
-            left = core.pc == fault.pc
+            left = core.pc == fault.pc and (self.hangs or self.unmoved(fault))
             steps = self.machine.rmm.walk(rec.rd, fault.ipa) if refused or left else []
             if steps:
                 yield OpenFault(rec, core, fault, steps[-1])
+
+    def unmoved(self, fault: Fault) -> bool:
+        """Whether a fault that was left to the host is the last that it knows of its RECs: one that has run one since,
+        or has mended something, ends for reasons of its own."""
+        calls = self.machine.calls
+        if calls.entries != fault.entries:
+            return False
+        for record in reversed(calls.ring):
+            if record.decl is rmi.REC_ENTER:
+                break
+            if (
+                record.condition is None
+                and record.decl not in _TEARDOWN
+                and getattr(record.decl, "interface", "") == "RMI"
+            ):
+                return False
+        return True
 
     def refused(self, decl: Call, *conditions: str) -> Refusal | None:
         """The failure of a call's last use, for one of these conditions."""

@@ -11,7 +11,7 @@ from bridge.arch.disassembly import disassemble
 from bridge.arch.esr import decode_esr
 from bridge.arch.pstate import describe_pstate
 from bridge.arch.registers import named
-from machine.inspect.contexts import Context, contexts, rec_core, register
+from machine.inspect.contexts import Context, contexts, current, rec_core, register
 
 if TYPE_CHECKING:
     from machine.machine import Machine
@@ -122,8 +122,9 @@ def world(machine: Machine) -> Iterator[str]:
     for pe in machine.pes:
         turn = "" if pe is not machine.pe else ", its turn"
         yield f"PE {pe.index}: {pe.mode.value}{' (waiting)' if pe.waiting else ''}{turn}"
+    running = current(machine)
     for context in contexts(machine):
-        here = "* " if context.core is not None and context.core is machine.running else "  "
+        here = "* " if running is not None and context.key == running.key else "  "
         pc = context.general()[2]
         never = "" if context.core is not None else ", has not run"
         yield f"{here}{context.title}: {symbol(machine, context, pc)}{never}"

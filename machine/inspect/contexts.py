@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.arch.sysregs import find
 from bridge.errors import UserError
+from machine.pe import Mode
 from machine.recs import PSTATE_EL1H_MASKED, RecCore
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def contexts(machine: Machine) -> list[Context]:
 def context_of(machine: Machine, core: Core | None) -> Context | None:
     """The one that runs on a core."""
     return next((context for context in contexts(machine) if core is not None and context.core is core), None)
+
+
+def current(machine: Machine) -> Context | None:
+    """The one whose turn it is: where a PE runs a REC, that REC, also where the run was left in its middle."""
+    if machine.pe.mode in (Mode.REC, Mode.OFF):  # off: the host is the Python VMM
+        for one in contexts(machine):
+            if one.rec is not None and one.rec.running and rec_core(one.rec).pe == machine.pe.index:
+                return one
+    return context_of(machine, machine.running)
 
 
 def select(machine: Machine, words: Sequence[str]) -> Context:

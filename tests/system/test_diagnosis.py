@@ -15,7 +15,8 @@ from machine.config.loader import load
 from machine.diagnosis import diagnose
 from machine.diagnosis.case import Case
 from machine.diagnosis.table import TABLE
-from machine.end import STUCK, End
+from machine.end import GUEST_EXIT, STUCK, End
+from machine.library import Session
 from machine.machine import Machine
 from tests.system.assemble import assemble
 from tests.system.cli import ccabridge
@@ -256,3 +257,16 @@ def test_fault_handler_that_mends_nothing__is_one_exception_for_ever(tmp_path: P
         r"0x6000000c: ESR=0x96\w+ EC=DABT_CURRENT_EL",
         found[0],
     ), found
+
+
+def test_host_that_ends_for_its_own_reasons__is_not_explained_by_a_fault_that_it_knows() -> None:
+    """One that gives up at the fault is; one that has done something else since has had another reason."""
+    with Session("seeded", overrides=settings(4, healthy=False)) as session:
+        session.run(until="rmi:REC_ENTER")
+        machine = session.machine
+        own = End(GUEST_EXIT, "the host ended with 5", code=5)
+        assert str(diagnose(machine, own)).startswith("missing-data: REC 0 ")
+        spare = machine.config.memory["dram"].base + machine.config.memory["dram"].size - 0x1000
+        session.rmi.GRANULE_DELEGATE(addr=spare)
+        assert diagnose(machine, own) is None
+        assert str(diagnose(machine, End(STUCK, "it hangs"))).startswith("missing-data: REC 0 ")

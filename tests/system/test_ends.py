@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.system.cli import Result, ccabridge
+from tests.system.cli import LAUNCH, Result, ccabridge
 
 ENTRY = 0x6000_0000
 LOOP = (0x14000001, 0x17FFFFFF)  # b .+4 ; b .-4
@@ -140,3 +143,26 @@ def test_realm_image_beyond_its_ram__is_one_line_and_2(tmp_path: Path) -> None:
     assert result.code == 2
     assert len(result.err.splitlines()) == 1
     assert "RAM" in result.err
+
+
+def test_interrupt__is_a_stop_with_a_name_and_a_report() -> None:
+    """Ctrl-C in the middle of a run: where it was, and the last calls, as of any end that is not the guest's."""
+    words = ("run", "seeded", "-s", "boot.registers.x1=4", "-s", "stuck.faults=0", "-s", "stuck.silence=0")
+    process = subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, *words, "-s", "limits.time=3600s", "--trace=rmi_rec_create"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        while "RMI_REC_CREATE" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "last calls and events:" in out
+    assert out.endswith("ccabridge: interrupted 130: from outside (Ctrl-C)\n")

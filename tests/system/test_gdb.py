@@ -29,9 +29,9 @@ needs_gdb = pytest.mark.skipif(GDB is None, reason="no GDB: pip install gdb-for-
 class Served:
     """`ccabridge run NAME --gdb 0 …` in a process of its own."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, command: str = "run") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, "run", *words, "--gdb", "0", "--timeout", "90"],
+            [sys.executable, "-c", LAUNCH, command, *words, "--gdb", "0", "--timeout", "90"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -330,6 +330,11 @@ def test_gdb__drives_linux_in_a_realm() -> None:
             f"hbreak *{start + 8:#x}",
             "continue",
             "stepi",
+            "stepi",
+            "reverse-stepi",
+            "p/x $pc",
+            "reverse-continue",
+            "p/x $pc",
             "delete",
             "continue",
         )
@@ -339,6 +344,8 @@ def test_gdb__drives_linux_in_a_realm() -> None:
         assert f'"Linux version {cached.release} ' in out
         assert f"hit Breakpoint 1, {start + 8:#018x} in ?? ()" in out or f"{start + 8:#018x} in ?? ()" in out
         assert f"{start + 12:#018x} in ?? ()" in out
+        assert f"$2 = {start + 12:#x}" in out
+        assert f"$3 = {start + 8:#x}" in out
         assert "exited normally" in out
         code, printed, _ = served.end()
         assert (code, printed) == (0, ccabridge("run", *words).out)
@@ -404,5 +411,28 @@ def test_gdb__reverse_among_recs() -> None:
         assert "exited normally" in out
         code, printed, _ = served.end()
         assert (code, printed) == (0, ccabridge("run", "smp").out)
+    finally:
+        served.close()
+
+
+@needs_gdb
+def test_gdb__waits_at_the_first_instruction_of_a_snapshot(tmp_path: Path) -> None:
+    path = str(tmp_path / "main.snap")
+    assert ccabridge("run", "hello-realm", "--snapshot-at", "realm:main", path).code == 0
+    served = Served(path, "-S", command="resume")
+    try:
+        out = gdb(
+            served,
+            "p/x $pc - (unsigned long)&main",
+            "info threads",
+            "stepi",
+            "p/x $pc - (unsigned long)&main",
+            "continue",
+        )
+        assert "$1 = 0x0" in out
+        assert re.search(r'\* \d+ +Thread \d+ "Realm R-EL1, REC 0 of realm 0x', out)
+        assert "$2 = 0x4" in out
+        assert "exited normally" in out
+        assert served.end()[0] == 0
     finally:
         served.close()

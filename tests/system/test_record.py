@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -115,3 +116,25 @@ def test_replay__refuses_other_files(text: str, expected: str, tmp_path: Path) -
     path.write_text(text)
     result = ccabridge("replay", str(path))
     assert (result.code, result.out, result.err) == (2, "", f"ccabridge: error: {path}: {expected}\n")
+
+
+def test_replay__of_a_run_that_was_interrupted_ends_there(tmp_path: Path) -> None:
+    path = tmp_path / "cut.jsonl"
+    words = ("run", "seeded", "-s", "boot.registers.x1=4", "-s", "stuck.faults=0", "-s", "limits.time=3600s")
+    run = subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, *words, "--record", str(path), "--trace=rmi_rec_create"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout is not None
+    try:
+        while "RMI_REC_CREATE" not in run.stdout.readline():
+            assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=30)
+    finally:
+        run.kill()
+    result = ccabridge("replay", str(path))
+    assert result.code == 130
+    assert "ccabridge: interrupted 130: the recorded run was, at " in result.lines[-1]

@@ -129,6 +129,16 @@ def test_resume__in_another_process(snapshot: Path) -> None:
     assert rest.out.startswith("[realm 0] Hello from a realm")
 
 
+def test_resume__with_a_trace(snapshot: Path, tmp_path: Path) -> None:
+    """The rest of the calls is that of the whole run."""
+    files = [tmp_path / "whole.jsonl", tmp_path / "rest.jsonl"]
+    assert ccabridge("run", "hello-realm", "--trace=rsi_*", "--trace-file", str(files[0])).code == 0
+    assert ccabridge("resume", str(snapshot), "--trace=rsi_*", "--trace-file", str(files[1])).code == 0
+    whole, rest = (file.read_text().splitlines()[1:] for file in files)
+    assert rest
+    assert whole[-len(rest) :] == rest
+
+
 def test_snapshot_hash__is_that_of_the_machine(snapshot: Path) -> None:
     machine = Reader(str(snapshot)).machine(lambda text: None)
     try:
@@ -151,6 +161,16 @@ def test_inspect__a_snapshot(snapshot: Path) -> None:
     assert "REC 0" in ccabridge("inspect", str(snapshot), "rec").out
     wrong = ccabridge("inspect", str(snapshot), "granul", "0")
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+
+
+def test_inspect__looks_from_the_rec_that_was_running(tmp_path: Path) -> None:
+    path = str(tmp_path / "main.snap")
+    assert ccabridge("run", "hello-realm", "--snapshot-at", "realm:main", path).code == 0
+    assert re.match(r"#0 0x8000\w+ <main>", ccabridge("inspect", path, "bt").out)
+    assert "* Realm R-EL1, REC 0 of realm" in ccabridge("inspect", path, "world").out
+    first, place = ccabridge("resume", path, "-S").lines[:2]
+    assert first.endswith("before the first instruction that is left to run")
+    assert re.match(r"  Realm R-EL1, REC 0 of realm 0x\w+ => 0x\w+ <main>", place)
 
 
 def test_snapshot_at__a_place_that_is_not_reached(tmp_path: Path) -> None:

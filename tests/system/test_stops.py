@@ -131,7 +131,8 @@ def test_break__on_an_ipa() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["rmi", "pa:xyz", "va:0x10+0", "va:0xffffffffffffffff+2", "granule:here", "insn:-1", "no_such_symbol", "a b", ""],
+    ["rmi", "pa:xyz", "va:0x10+0", "va:0xffffffffffffffff+2", "granule:here", "insn:-1", "no_such_symbol", "a b", ""]
+    + ["rmi:NOTHING", "rsi:RTT_*", "status!=SUCESS", "event:rec_exits"],
 )
 def test_break__nonsense_is_refused(text: str) -> None:
     with pytest.raises(UserError):
