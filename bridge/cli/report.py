@@ -78,6 +78,7 @@ def _run(args: argparse.Namespace) -> tuple[Collector, About]:
     from bridge.cli.run import run_bounded
     from bridge.progress import Progress
     from machine.config.loader import load
+    from machine.diagnosis import diagnose
     from machine.end import GUEST_EXIT
     from machine.events import events
     from machine.machine import Machine
@@ -99,10 +100,10 @@ def _run(args: argparse.Namespace) -> tuple[Collector, About]:
         end = run_bounded(machine, args.timeout, progress)
         run.last = max(run.last, machine.board.insns)
         run.close()
+        found = diagnose(machine, end)
     finally:
         machine.close()
-    about = About(
-        Path(args.run).name, "A machine that was run for this report", f"{end.kind} {end.code}: {end.reason}",
-        end.kind == GUEST_EXIT and end.code == 0,
-    )  # fmt: skip
+    how = f"{end.kind} {end.code}: {end.reason}" + ("" if found is None else f". Diagnosis: {found}")
+    good = end.kind == GUEST_EXIT and end.code == 0
+    about = About(Path(args.run).name, "A machine that was run for this report", how, good)
     return run, about

@@ -45,6 +45,10 @@ class Coverage:
         for path in files:
             if os.path.splitext(path)[1] not in SUFFIXES:
                 raise UserError(f"--coverage {path}: the suffix says the format: {' or '.join(SUFFIXES)}")
+            try:
+                open(path, "ab").close()  # what cannot be written is said before the run
+            except OSError as error:
+                raise UserError(f"--coverage {path}: {error.strerror}") from None
         self._machine = machine
         self._files = files
         self._contexts: dict[str, int] = {}

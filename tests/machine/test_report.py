@@ -280,6 +280,15 @@ def test_timeout__a_machine_that_never_ends_is_reported(tmp_path: Path) -> None:
     assert '<span class="bad">timeout 124:' in page
 
 
+def test_end__of_a_run_that_went_wrong_has_its_diagnosis(tmp_path: Path) -> None:
+    """The third seeded mistake: a REC with a wrong MPIDR (docs/diagnoses.md); its twin has none."""
+    out = tmp_path / "page.html"
+    for healthy, said in (("0", True), ("1", False)):
+        words = ["-s", "boot.registers.x1=3", "-s", f"boot.registers.x2={healthy}"]
+        assert main(["report", "seeded", *words, "-o", str(out)]) == 0
+        assert ("Diagnosis: wrong-mpidr" in out.read_text(encoding="utf-8")) is said
+
+
 def test_secrets__keys_never_reach_a_page(tmp_path: Path) -> None:
     """A machine whose realm asks for a token: the RMM has the realm's key from EL3 then (rmm-abi.md §13.1)."""
     from cryptography.hazmat.primitives import serialization

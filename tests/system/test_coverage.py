@@ -154,6 +154,7 @@ def test_code_of_no_elf__is_a_module_of_its_context(tmp_path: Path) -> None:
 def test_coverage_that_cannot_be__is_one_line_and_exit_code_2(words: tuple[str, ...], what: str) -> None:
     result = ccabridge("run", "hello-realm", *words)
     assert result.code == 2 and what in result.err and len(result.err.splitlines()) == 1
+    assert not result.out, "it is refused before the run"
 
 
 def test_lcov_without_line_tables__is_refused_before_the_run(payload: Path, tmp_path: Path) -> None:
